@@ -1,0 +1,182 @@
+"""What happens in the broker, as values. Observers are told; nothing waits for them.
+
+The class attribute `name` of each event is the closed set of `event` in the log (docs/operations.md). No event holds a
+secret. Points in time are seconds of the boot-time clock unless said otherwise.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from broker.diagnosis import Diagnosis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """The form of every event."""
+
+    name: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(Event):
+    """The configuration is read and the loops are about to run."""
+
+    name: ClassVar[str] = "started"
+    version: str
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening(Event):
+    """A listener accepts connections."""
+
+    name: ClassVar[str] = "listening"
+    listener: Literal["api", "admin"]
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping(Event):
+    """A signal asked the broker to stop; `drain` seconds of serving remain."""
+
+    name: ClassVar[str] = "stopping"
+    signal: str
+    drain: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refreshed(Event):
+    """A new token is in the store."""
+
+    name: ClassVar[str] = "token_refreshed"
+    token: str
+    client: str
+    duration: float
+    expires_at: float
+    lifetime: float
+    lead: float
+    next_refresh_at: float
+    assumed_lifetime: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshFailed(Event):
+    """An attempt failed; the held token, if any, stays until `expires_at`."""
+
+    name: ClassVar[str] = "refresh_failed"
+    token: str
+    client: str
+    duration: float
+    diagnosis: Diagnosis
+    retry_at: float
+    expires_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenExpired(Event):
+    """A held token ran out before it could be replaced: workloads get 503 from now on."""
+
+    name: ClassVar[str] = "token_expired"
+    token: str
+    client: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeReduced(Event):
+    """The server granted less than was asked (RFC 6749 section 5.1)."""
+
+    name: ClassVar[str] = "scope_reduced"
+    token: str
+    client: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLoaded(Event):
+    """A key file's content is in use, at start or after a change."""
+
+    name: ClassVar[str] = "key_loaded"
+    client: str
+    file: str
+    kid: str | None
+    algorithm: str
+    thumbprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRefused(Event):
+    """A key file cannot be used; `detail` is a sentence. What was loaded before stays in use."""
+
+    name: ClassVar[str] = "key_refused"
+    client: str
+    file: str
+    detail: str
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockMeasured(Event):
+    """The server's clock minus ours, in seconds, by its `Date`; `used` when assertions are corrected by it."""
+
+    name: ClassVar[str] = "clock_measured"
+    client: str
+    offset: float
+    used: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChanged(Event):
+    """The configuration file no longer is (`stale`), or again is, what the broker runs with."""
+
+    name: ClassVar[str] = "config_changed"
+    file: str
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warned(Event):
+    """Something permitted but unwise in the configuration, said once at start."""
+
+    name: ClassVar[str] = "warning"
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served(Event):
+    """A request to one of our listeners was answered; `seconds` is `None` when it was not timed."""
+
+    name: ClassVar[str] = "request"
+    route: str
+    code: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Event):
+    """The guard, the connection limit or the HTTP parser turned a request away."""
+
+    name: ClassVar[str] = "request_refused"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOut(Event):
+    """A workload was given a token."""
+
+    name: ClassVar[str] = "token_handed_out"
+    token: str
+    caller: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crashed(Event):
+    """An observer, or a request handler, has a bug; the type of the exception and the place, never its text."""
+
+    name: ClassVar[str] = "internal_error"
+    where: str
+    error: str
+
+
+Observer = Callable[[Event], None]

@@ -1,0 +1,65 @@
+"""What may be judged from a request's head alone, by rules that both listeners share.
+
+The head was written by a stranger: nothing of it is ever repeated, neither in an answer nor in the log.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+#: Why a request was turned away, every one there is: the values of `reason` of `token_broker_requests_refused_total`.
+REFUSALS = (
+    "malformed",  # not HTTP/1.x, or a head above the limits
+    "slow_head",  # a head that was begun and not finished in time
+    "connection_limit",  # one connection too many; closed unread
+    "target",  # an absolute URL, or anything else than a path, in the request line
+    "host",  # `Host` names neither this machine nor an allowed name
+    "forwarded",  # a proxy passed it on
+    "browser",  # a web page caused it
+    "metadata_header",  # `Metadata: true` is missing
+    "content_type",  # a POST that an HTML form could have sent
+)
+
+# RFC 9110 section 7.2: uri-host [":" port]; registered names as DNS has them.
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A request that is not served: `reason` is one of `REFUSALS`, `description` says what to do instead."""
+
+    status: int
+    error: str
+    reason: str
+    description: str
+
+
+def is_path(target: str) -> bool:
+    """Whether the request line holds a path (origin-form, RFC 9112 section 3.2.1).
+
+    An absolute-form target overrides `Host` (section 3.2.2), so a rule that looks at `Host` would look past it.
+    """
+    return target.startswith("/")
+
+
+def host_permitted(hosts: Sequence[str], *, allowed: Collection[str], any_address: bool = False) -> bool:
+    """Whether the values of `Host` are one that this machine answers to: the defence against DNS rebinding.
+
+    `localhost`, a loopback address (with `any_address` any address: those cannot be rebound) or a name of `allowed`
+    (lower case), with any port.
+    """
+    if len(hosts) != 1 or not (match := _HOST.fullmatch(hosts[0])):
+        return False
+    name = match[1].lower()
+    if name == "localhost" or name in allowed:
+        return True
+    address = _address(name)
+    return address is not None and (any_address or address.is_loopback)
+
+
+def _address(name: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(name[1:-1] if name.startswith("[") else name)
+    except ValueError:
+        return None

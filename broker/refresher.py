@@ -1,0 +1,153 @@
+"""The loop that keeps one token fresh: fetch, store, tell, sleep; it wakes when asked."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+from broker.diagnosis import Act, Diagnosis, diagnose
+from broker.errors import BrokerError
+from broker.events import Observer, Refreshed, RefreshFailed, ScopeReduced, TokenExpired
+from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at
+from broker.settings import TokenSettings
+from broker.store import Store
+from broker.tokens import Token
+
+#: asyncio sleeps on a clock that stands still while the machine is suspended: no sleep is longer than this.
+LONGEST_SLEEP = 60.0
+
+
+class Refresher:
+    """Keeps the token `name` in the store. One request is under way at a time, by construction.
+
+    `draw` gives numbers drawn uniformly from [0, 1). `failure` is the diagnosis of the last attempt, `None` after a
+    success; `next_at` when the next attempt is due, on the clock of `now`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: TokenSettings,
+        *,
+        fetch: Callable[[TokenSettings], Awaitable[Token]],
+        store: Store,
+        now: Callable[[], float],
+        draw: Callable[[], float],
+        observe: Observer,
+    ) -> None:
+        self.name = name
+        self.settings = settings
+        self.fetch = fetch
+        self.store = store
+        self.now = now
+        self.draw = draw
+        self.observe = observe
+        self.failure: Diagnosis | None = None
+        self.next_at = now()
+        self._attempt = 0
+        self._current: Token | None = None
+        self._missing: tuple[str, ...] = ()
+        self._woken = asyncio.Event()
+
+    async def run(self) -> NoReturn:
+        """Refresh for ever. Whatever is not a BrokerError is a bug and ends the loop."""
+        while True:
+            await self.refresh()
+            await self._rest()
+
+    def retry_now(self) -> None:
+        """Something was repaired (a key, a secret): do not sit out the pause after a failure, past or impending."""
+        self._woken.set()
+
+    def key_changed(self) -> None:
+        """The client has another key. A server that is down or rate limiting is none the better for it."""
+        if self.failure is None or self.failure.act not in {Act.SERVER, Act.LIMIT}:
+            self.retry_now()
+
+    async def refresh(self) -> None:
+        """One attempt: a new token in the store, or the old one kept and a diagnosis."""
+        self._woken.clear()
+        began = self.now()
+        try:
+            token = await self.fetch(self.settings)
+        except BrokerError as error:
+            self._failed(error, began)
+        else:
+            self._succeeded(token, began)
+
+    def _succeeded(self, token: Token, began: float) -> None:
+        self.store.put(self.name, token)
+        self._current, self.failure, self._attempt = token, None, 0
+        ahead = self.settings.refresh.ahead
+        self.next_at = refresh_at(token, ahead, self.draw())
+        self.observe(
+            Refreshed(
+                token=self.name,
+                client=self.settings.client,
+                duration=self.now() - began,
+                expires_at=token.expires_at,
+                lifetime=token.lifetime,
+                lead=lead(token.lifetime, ahead),
+                next_refresh_at=self.next_at,
+            )
+        )
+        self._compare_scopes(token)
+
+    def _compare_scopes(self, token: Token) -> None:
+        """Servers drop what they do not grant, silently: said when it changes, since every token repeats it."""
+        granted = set(token.scope.split())
+        missing = tuple(scope for scope in self.settings.scopes if scope not in granted)
+        if missing and missing != self._missing:
+            self.observe(ScopeReduced(token=self.name, client=self.settings.client, missing=missing))
+        self._missing = missing
+
+    def _failed(self, error: BrokerError, began: float) -> None:
+        self.failure = diagnosis = diagnose(error)
+        self._attempt += 1
+        now = self.now()
+        left = self._current.usable_until - now if self._current else 0.0
+        self.next_at = now + self._pause(diagnosis, left)
+        self.observe(
+            RefreshFailed(
+                token=self.name,
+                client=self.settings.client,
+                duration=now - began,
+                diagnosis=diagnosis,
+                retry_at=self.next_at,
+                expires_at=self._current.expires_at if self._current else None,
+            )
+        )
+
+    def _pause(self, diagnosis: Diagnosis, left: float) -> float:
+        match diagnosis.act:
+            case Act.LIMIT:
+                return after_limit(diagnosis.wait or 0.0, left, self.draw())
+            case Act.SERVER:
+                return max(after_fault(self._attempt, left, self.draw()), min(diagnosis.wait or 0.0, LONGEST_SLEEP))
+            case _:
+                return after_refusal(left)
+
+    async def _rest(self) -> None:
+        """Sleep until the next attempt is due, in pieces, and say so when the held token runs out meanwhile."""
+        while (left := self.next_at - self.now()) > 0:
+            expiry = self._expire()
+            try:
+                async with asyncio.timeout(min(left, LONGEST_SLEEP, expiry)):
+                    await self._woken.wait()
+            except TimeoutError:
+                continue
+            if self.failure is not None:
+                break
+            self._woken.clear()
+        self._expire()
+
+    def _expire(self) -> float:
+        """Seconds until the held token is no longer usable, infinity without one; told once when it has happened."""
+        if self._current is None:
+            return float("inf")
+        left = self._current.usable_until - self.now()
+        if left > 0:
+            return left
+        self._current = None
+        reason = self.failure.reason if self.failure else "starting"
+        self.observe(TokenExpired(token=self.name, client=self.settings.client, reason=reason))
+        return float("inf")

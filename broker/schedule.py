@@ -1,0 +1,73 @@
+"""When to refresh and when to retry. Arithmetic only: times come in, times go out, in seconds.
+
+`draw` is always one number drawn uniformly from [0, 1) by the caller, once per decision: a point that is drawn again at
+every look creeps ahead.
+"""
+
+from broker.settings import Ahead
+from broker.tokens import Token
+
+MAX_LEAD = 3600.0
+MIN_LEAD = 300.0
+MAX_SPREAD = 1800.0
+
+FIRST_RETRY = 1.0
+MAX_RETRY_WITHOUT_TOKEN = 60.0
+MAX_RETRY = 300.0
+MIN_REFUSED_RETRY = 15.0
+LIMIT_MARGIN = 1.0
+LIMIT_SPREAD = 60.0
+MAX_LIMIT = 3600.0
+
+
+def lead(lifetime: float, ahead: Ahead) -> float:
+    """How long before its expiry a token of this lifetime should have been replaced at the latest.
+
+    A third of the lifetime, but at least five minutes so that several attempts fit in, never more than half of it or
+    an hour. What the operator wrote is taken as said, up to 90 % of the lifetime.
+    """
+    wanted = ahead.of(lifetime)
+    if wanted is not None:
+        return min(wanted, 0.9 * lifetime)
+    return min(max(MIN_LEAD, lifetime / 3), lifetime / 2, MAX_LEAD)
+
+
+def refresh_at(token: Token, ahead: Ahead, draw: float) -> float:
+    """The moment to replace `token`, drawn once when it arrives so that ten thousand brokers spread out.
+
+    The server's `refresh_in` may bring it forward. However short the lifetime and however large `ahead`, there is a
+    pause between two refreshes.
+    """
+    latest = token.lifetime - lead(token.lifetime, ahead)
+    if token.refresh_in is not None:
+        latest = min(latest, token.refresh_in)
+    spread = draw * min(0.1 * token.lifetime, MAX_SPREAD)
+    pause = max(token.lifetime / 20, min(1.0, token.lifetime / 4))
+    return token.issued_at + max(latest - spread, pause)
+
+
+def after_fault(attempt: int, left: float, draw: float) -> float:
+    """Pause after the `attempt`-th network or server failure in a row, with `left` seconds of a held token.
+
+    Exponential from one second with full jitter; while a token is held there is no hurry, so the ceiling grows.
+    """
+    longest = MAX_RETRY_WITHOUT_TOKEN if left <= 0 else min(max(MAX_RETRY_WITHOUT_TOKEN, left / 4), MAX_RETRY)
+    ceiling = min(longest, FIRST_RETRY * 2.0 ** min(attempt, 16))
+    return FIRST_RETRY + draw * (ceiling - FIRST_RETRY)
+
+
+def after_refusal(left: float) -> float:
+    """Pause while a person has to act: often enough to notice the repair, too seldom to be a nuisance."""
+    return min(max(left / 4, MIN_REFUSED_RETRY), MAX_RETRY)
+
+
+def after_limit(asked: float, left: float, draw: float) -> float:
+    """Pause after 429, when the server wants us to stay away for `asked` seconds (0 when it did not say).
+
+    Spread over a minute, since everyone it limited was told the same moment; not beyond half of what a held token has
+    left, unless the server itself said longer.
+    """
+    spread = asked + LIMIT_MARGIN + draw * LIMIT_SPREAD
+    if left > 0:
+        spread = min(spread, max(left / 2, LIMIT_MARGIN))
+    return min(max(asked, spread), MAX_LIMIT)

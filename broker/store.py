@@ -1,0 +1,46 @@
+"""The current token of each name. An expired one is absent, so none can be handed out."""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+from cachetools import TLRUCache
+
+from broker.tokens import Token
+
+
+class Store:
+    """Holds one token per configured name and wakes who waits for the first."""
+
+    def __init__(self, names: Collection[str], now: Callable[[], float]) -> None:
+        # One slot a name: the cache never has to evict, it only forgets what has expired.
+        self._tokens: TLRUCache[str, Token] = TLRUCache(
+            maxsize=max(1, len(names)), ttu=lambda _name, token, _now: token.usable_until, timer=now
+        )
+        self._arrivals: dict[str, asyncio.Future[None]] = {}
+        self._held: set[str] = set()
+
+    def get(self, name: str) -> Token | None:
+        """The usable token, or `None` before the first and after its expiry."""
+        return self._tokens.get(name)
+
+    def put(self, name: str, token: Token) -> None:
+        """Replace the token; whoever waited has it at once."""
+        self._tokens[name] = token
+        self._held.add(name)
+        if arrival := self._arrivals.pop(name, None):
+            arrival.set_result(None)
+
+    def held(self, name: str) -> bool:
+        """Whether there ever was a token of this name."""
+        return name in self._held
+
+    async def wait(self, name: str, seconds: float) -> Token | None:
+        """The usable token, or the next to arrive within `seconds`; `None` when none did."""
+        if token := self.get(name):
+            return token
+        arrival = self._arrivals.get(name)
+        if arrival is None:
+            arrival = self._arrivals[name] = asyncio.get_running_loop().create_future()
+        # asyncio.wait leaves the shared future alone when one waiter gives up.
+        await asyncio.wait([arrival], timeout=seconds)
+        return self.get(name)

@@ -1,0 +1,194 @@
+"""The outgoing HTTP client: one request, one bounded answer; no redirects, cookies, netrc or retries."""
+
+import os
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from broker import __version__
+from broker.errors import NetworkError
+from broker.secret_files import read_secret
+from broker.server_clock import date_of
+from broker.settings import Http
+from broker.trust import TrustStore
+
+MAX_ANSWER = 1 << 20
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer as it came: nothing in it is trusted yet.
+
+    Times are of the boot-time clock. `authentic` says that nobody between us and the server could have written it (TLS
+    or loopback), so that its `Date` may be believed. `truncated` when the body was longer than `MAX_ANSWER` bytes.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    sent_at: float
+    received_at: float
+    authentic: bool
+    truncated: bool = False
+
+
+class Transport:
+    """Reaches one client's authorization server as its `http` settings say."""
+
+    def __init__(self, http: Http, *, now: Callable[[], float]) -> None:
+        self.http = http
+        self.now = now
+        self.trust = TrustStore(http.ca_file) if http.ca_file else None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def get(self, url: str) -> Reply:
+        """GET `url`. Raises NetworkError."""
+        return await self._request("GET", url, None)
+
+    async def post(self, url: str, form: Mapping[str, str] | list[tuple[str, str]]) -> Reply:
+        """POST `form`, urlencoded, to `url`. Raises NetworkError."""
+        return await self._request("POST", url, aiohttp.FormData(form))
+
+    async def close(self) -> None:
+        """Close what is open."""
+        if self._session:
+            await self._session.close()
+
+    async def _request(self, method: str, url: str, data: aiohttp.FormData | None) -> Reply:
+        where = _where(url)
+        context = await self.trust.context() if self.trust else True
+        proxy = self._proxy(URL(url))
+        sent_at = self.now()
+        try:
+            async with self._open().request(
+                method, url, data=data, ssl=context, proxy=proxy, allow_redirects=False
+            ) as answer:
+                body, truncated = await _read(answer)
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise _translate(error, where, self.http) from error
+        return Reply(
+            status=answer.status,
+            headers=answer.headers,
+            body=body,
+            sent_at=sent_at,
+            received_at=self.now(),
+            authentic=url.startswith("https:") or is_loopback(url),
+            truncated=truncated,
+        )
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                # One request in an hour finds a kept connection dead more often than alive.
+                connector=aiohttp.TCPConnector(force_close=True, limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                # trust_env would read netrc too and add a Basic header, a second credential to the server.
+                trust_env=False,
+                timeout=aiohttp.ClientTimeout(total=self.http.timeout, connect=self.http.connect_timeout),
+                headers={
+                    "Accept": "application/json",
+                    "Accept-Encoding": "identity",
+                    "User-Agent": f"token-broker/{__version__}",
+                },
+            )
+        return self._session
+
+    def _proxy(self, url: URL) -> URL | None:
+        match self.http.proxy:
+            case "none":
+                return None
+            case None if is_loopback(str(url)) or proxy_bypass(url.host or ""):
+                return None
+            case None:
+                found = getproxies().get(url.scheme)
+                return URL(found if "://" in found else f"http://{found}") if found else None
+            case written:
+                password_file = self.http.proxy_password_file
+                return URL(written).with_password(read_secret(password_file)) if password_file else URL(written)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """How long the server wants us to stay away, in seconds: `Retry-After` (RFC 9110 section 10.2.3) or Okta's header.
+
+    Absolute times are compared with the server's own `Date`; without one they tell nothing.
+    """
+    date = date_of(headers)
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d{1,9}", text):
+        return float(text)
+    moment = _moment(text) if text else None
+    for name in ("X-Rate-Limit-Reset", "X-RateLimit-Reset"):
+        if moment is None and re.fullmatch(r"\d{1,12}", reset := headers.get(name, "").strip()):
+            moment = float(reset)
+    return None if moment is None or date is None else max(0.0, moment - date)
+
+
+def _moment(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` names this host by `localhost` or a loopback literal."""
+    return URL(url).host in LOOPBACK
+
+
+def _where(url: str) -> str:
+    parsed = URL(url)
+    return f"{parsed.host}:{parsed.port}"
+
+
+async def _read(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
+    body = bytearray()
+    async for part in answer.content.iter_chunked(1 << 16):
+        body += part
+        if len(body) > MAX_ANSWER:
+            return bytes(body[:MAX_ANSWER]), True
+    return bytes(body), False
+
+
+def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noqa: PLR0911 - a table, one row a fault
+    """Our own error for aiohttp's, in the words of the system, with no URL in it."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return NetworkError("dns", where, _words(error.os_error))
+        case aiohttp.ClientProxyConnectionError():
+            return NetworkError("proxy", where, f"the proxy cannot be reached: {_words(error.os_error)}")
+        case aiohttp.ClientHttpProxyError():
+            return NetworkError("proxy", where, f"the proxy answered {error.status}")
+        case aiohttp.ClientConnectorCertificateError():
+            return NetworkError("tls", where, _words(error.certificate_error))
+        case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
+            return NetworkError("tls", where, _words(getattr(error, "os_error", error)))
+        case aiohttp.ConnectionTimeoutError():
+            return NetworkError("timeout", where, f"no connection within {http.connect_timeout:g} s")
+        case TimeoutError():
+            return NetworkError("timeout", where, f"no complete answer within {http.timeout:g} s")
+        case aiohttp.ClientConnectorError():
+            return NetworkError("connect", where, _words(error.os_error))
+        case aiohttp.ClientResponseError():
+            return NetworkError("disconnected", where, "what came back is not HTTP")
+        case _:
+            return NetworkError("disconnected", where, "the connection was closed before the answer was complete")
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "TLS handshake failed"
+    if isinstance(error, OSError) and error.errno and error.errno > 0:
+        # asyncio puts the address into `strerror`; the plain words are enough beside `where`.
+        return os.strerror(error.errno)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return type(error).__name__

@@ -1,0 +1,117 @@
+"""When to refresh and when to retry."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at
+from broker.settings import Ahead
+from broker.tokens import Token
+
+AUTO = Ahead("auto")
+lifetimes = st.floats(min_value=1.0, max_value=315_360_000.0)
+draws = st.floats(min_value=0.0, max_value=1.0, exclude_max=True)
+aheads = st.one_of(
+    st.just(AUTO),
+    st.integers(0, 200).map(lambda share: Ahead(f"{share}%")),
+    st.integers(0, 10**6).map(lambda seconds: Ahead(f"{seconds}s")),
+)
+
+
+def a_token(lifetime: float, *, refresh_in: float | None = None, issued_at: float = 0.0) -> Token:
+    return Token(
+        access_token="t", token_type="Bearer", scope="", issued_at=issued_at, lifetime=lifetime, refresh_in=refresh_in
+    )
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "expected"),
+    [(1, 0.5), (60, 30), (300, 150), (599, 299.5), (600, 300), (900, 300), (1200, 400), (3600, 1200), (86400, 3600)],
+)
+def test_the_lead_follows_the_lifetime(lifetime: float, expected: float) -> None:
+    assert lead(lifetime, AUTO) == expected
+
+
+@pytest.mark.parametrize(("written", "expected"), [("5m", 300), ("20%", 720), ("2h", 3240), ("100%", 3240), ("0s", 0)])
+def test_an_explicit_lead_is_taken_as_said_up_to_nine_tenths(written: str, expected: float) -> None:
+    assert lead(3600, Ahead(written)) == pytest.approx(expected)
+
+
+def test_the_refresh_point_lies_between_the_lead_and_the_lead_and_a_tenth() -> None:
+    assert refresh_at(a_token(3600), AUTO, 0.0) == 2400
+    assert refresh_at(a_token(3600), AUTO, 0.999999) == pytest.approx(2040, abs=0.01)
+
+
+def test_the_spread_is_at_most_half_an_hour() -> None:
+    assert refresh_at(a_token(864_000), AUTO, 0.999999) == pytest.approx(864_000 - 3600 - 1800, abs=0.01)
+
+
+def test_refresh_in_from_the_server_brings_the_refresh_forward() -> None:
+    assert refresh_at(a_token(3600, refresh_in=1800), AUTO, 0.0) == 1800
+
+
+def test_refresh_in_from_the_server_never_puts_the_refresh_off() -> None:
+    assert refresh_at(a_token(3600, refresh_in=3599), AUTO, 0.0) == 2400
+
+
+@given(lifetimes, aheads, draws, st.none() | st.floats(min_value=0.001, max_value=1e6))
+def test_a_refresh_is_never_immediate_and_never_after_the_token_is_unusable(
+    lifetime: float, ahead: Ahead, draw: float, refresh_in: float | None
+) -> None:
+    token = a_token(lifetime, refresh_in=refresh_in)
+    at = refresh_at(token, ahead, draw)
+    assert at >= min(1.0, lifetime / 4)
+    assert at <= max(token.usable_until, lifetime - lead(lifetime, ahead))
+
+
+@given(lifetimes, draws)
+def test_with_auto_at_least_half_of_a_short_life_or_five_minutes_is_left_for_retries(
+    lifetime: float, draw: float
+) -> None:
+    left = lifetime - refresh_at(a_token(lifetime), AUTO, draw)
+    assert left >= min(lifetime / 2, 300.0) - 1e-6
+
+
+@given(st.integers(1, 10_000), st.floats(-1e6, 1e6), draws)
+def test_a_fault_is_retried_after_one_second_at_the_soonest_and_five_minutes_at_the_latest(
+    attempt: int, left: float, draw: float
+) -> None:
+    assert 1.0 <= after_fault(attempt, left, draw) <= 300.0
+
+
+@pytest.mark.parametrize(
+    ("attempt", "left", "longest"),
+    [(1, 0, 2), (2, 0, 4), (3, 0, 8), (6, 0, 60), (50, 0, 60), (50, 100, 60), (50, 800, 200), (50, 86400, 300)],
+)
+def test_faults_back_off_exponentially_and_slower_when_a_token_is_held(
+    attempt: int, left: float, longest: float
+) -> None:
+    assert after_fault(attempt, left, 1.0) == longest
+    assert after_fault(attempt, left, 0.0) == 1.0
+
+
+@pytest.mark.parametrize(("left", "expected"), [(0, 15), (-5, 15), (40, 15), (100, 25), (1200, 300), (10_000, 300)])
+def test_what_a_person_must_mend_is_retried_at_a_quarter_of_the_time_left(left: float, expected: float) -> None:
+    assert after_refusal(left) == expected
+
+
+def test_a_rate_limit_is_spread_over_the_minute_after_the_reset() -> None:
+    assert after_limit(30, 0, 0.0) == 31
+    assert after_limit(30, 0, 0.5) == 61
+
+
+def test_a_rate_limit_waits_at_most_half_of_what_a_token_has_left() -> None:
+    assert after_limit(0, 40, 0.9) == 20
+
+
+def test_a_rate_limit_is_obeyed_even_beyond_half_of_what_is_left() -> None:
+    assert after_limit(30, 40, 0.9) == 30
+
+
+def test_a_rate_limit_is_obeyed_for_an_hour_at_most() -> None:
+    assert after_limit(86_400, 0, 0.0) == 3600
+
+
+@given(st.floats(0, 1e9), st.floats(-1e6, 1e6), draws)
+def test_a_rate_limit_never_makes_a_busy_loop(asked: float, left: float, draw: float) -> None:
+    assert 1.0 <= after_limit(asked, left, draw) <= 3600.0

@@ -1,0 +1,95 @@
+"""The store holds what is usable and nothing else."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from broker.store import Store
+from broker.tokens import Token
+
+EPOCH = 1_795_000_000.0
+
+
+def a_token(now: float, *, lifetime: float = 300.0, text: str = "secret-token") -> Token:
+    return Token(access_token=text, token_type="Bearer", scope="", issued_at=now, lifetime=lifetime)
+
+
+async def the_clock() -> Callable[[], float]:
+    loop = asyncio.get_running_loop()
+    return lambda: EPOCH + loop.time()
+
+
+@pytest.mark.looptime
+async def test_a_token_is_there_until_five_seconds_before_its_expiry() -> None:
+    now = await the_clock()
+    store = Store(["a"], now)
+    store.put("a", token := a_token(now()))
+    await asyncio.sleep(294.9)
+    assert store.get("a") is token
+    await asyncio.sleep(0.2)
+    assert store.get("a") is None
+
+
+@pytest.mark.looptime
+async def test_of_a_short_life_a_tenth_is_given_up() -> None:
+    now = await the_clock()
+    store = Store(["a"], now)
+    store.put("a", a_token(now(), lifetime=10))
+    await asyncio.sleep(8.9)
+    assert store.get("a")
+    await asyncio.sleep(0.2)
+    assert store.get("a") is None
+
+
+@pytest.mark.looptime
+async def test_whoever_waits_has_the_token_when_it_arrives() -> None:
+    now = await the_clock()
+    store = Store(["a"], now)
+    began = now()
+    asyncio.get_running_loop().call_later(2, lambda: store.put("a", a_token(now())))
+    waited = await asyncio.gather(store.wait("a", 5), store.wait("a", 5), store.wait("a", 1))
+    assert [bool(token) for token in waited] == [True, True, False]
+    assert now() - began == pytest.approx(2)
+
+
+@pytest.mark.looptime
+async def test_a_wait_ends_empty_when_nothing_comes() -> None:
+    now = await the_clock()
+    began = now()
+    assert await Store(["a"], now).wait("a", 3) is None
+    assert now() - began == pytest.approx(3)
+
+
+@pytest.mark.looptime
+async def test_a_wait_for_a_held_token_is_no_wait() -> None:
+    now = await the_clock()
+    store = Store(["a"], now)
+    store.put("a", token := a_token(now()))
+    assert await store.wait("a", 3) is token
+    assert store.held("a")
+
+
+@pytest.mark.looptime
+async def test_a_token_that_expired_was_held_all_the_same() -> None:
+    now = await the_clock()
+    store = Store(["a", "b"], now)
+    store.put("a", a_token(now(), lifetime=1))
+    await asyncio.sleep(2)
+    assert store.get("a") is None
+    assert store.held("a")
+    assert not store.held("b")
+
+
+@pytest.mark.looptime
+async def test_every_configured_name_has_its_place() -> None:
+    now = await the_clock()
+    names = [f"t{i}" for i in range(200)]
+    store = Store(names, now)
+    for name in names:
+        store.put(name, a_token(now(), text=name))
+    assert all((token := store.get(name)) and token.access_token == name for name in names)
+
+
+def test_a_token_is_not_in_its_own_repr() -> None:
+    assert "secret-token" not in repr(a_token(EPOCH))

@@ -1,0 +1,212 @@
+"""The judgement of what a token endpoint answers."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.errors import RefusalError, ReplyError
+from broker.token_endpoint import parse_reply
+from broker.tokens import Token
+from broker.transport import Reply, retry_after
+
+SENT = 1_795_000_000.0
+GOOD: dict[str, Any] = {"access_token": "abc.def", "token_type": "Bearer", "expires_in": 3600, "scope": "a b"}
+DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
+NOON = 1_795_435_200
+
+
+def a_reply(body: object = None, *, status: int = 200, raw: bytes | None = None, **headers: str) -> Reply:
+    return Reply(
+        status=status,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+        body=json.dumps(GOOD if body is None else body).encode() if raw is None else raw,
+        sent_at=SENT,
+        received_at=SENT + 2,
+        authentic=True,
+    )
+
+
+def parse(reply: Reply) -> Token:
+    return parse_reply(reply, scope="a b c", assume_lifetime=123.0)
+
+
+def test_a_good_answer_is_a_token_that_ages_from_before_the_request() -> None:
+    token = parse(a_reply())
+    assert token.access_token == "abc.def"
+    assert token.token_type == "Bearer"
+    assert token.scope == "a b"
+    assert token.expires_at == SENT + 3600
+
+
+@pytest.mark.parametrize("written", ["Bearer", "bearer", "BEARER"])
+def test_the_token_type_is_compared_without_case(written: str) -> None:
+    assert parse(a_reply({**GOOD, "token_type": written})).token_type == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("written", "lifetime"),
+    [(60, 60), (60.5, 60.5), ("60", 60), (" 60 ", 60), ("59.5", 59.5), (0.01, 1), (1e12, 3.1536e8)],
+)
+def test_a_lifetime_may_be_a_number_or_a_numeric_string(written: object, lifetime: float) -> None:
+    assert parse(a_reply({**GOOD, "expires_in": written})).lifetime == lifetime
+
+
+@pytest.mark.parametrize("body", [{**GOOD, "expires_in": 0}, {**GOOD, "expires_in": None}, {**GOOD, "expires_in": "0"}])
+def test_an_unknown_lifetime_is_assumed_and_never_endless(body: object) -> None:
+    assert parse(a_reply(body)).lifetime == 123.0
+
+
+@pytest.mark.parametrize("written", [True, -1, "-1", "soon", "", [], {}, 1e300, 10**400, "1e3", "0x10"])
+def test_nonsense_as_a_lifetime_is_refused(written: object) -> None:
+    with pytest.raises(ReplyError) as error:
+        parse(a_reply({**GOOD, "expires_in": written}))
+    assert error.value.fault == "expires_in"
+
+
+@pytest.mark.parametrize("raw", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_json_that_python_takes_for_a_number_is_no_lifetime(raw: bytes) -> None:
+    body = b'{"access_token":"t","token_type":"Bearer","expires_in":' + raw + b"}"
+    with pytest.raises(ReplyError):
+        parse(a_reply(raw=body))
+
+
+def test_an_answer_without_a_scope_granted_what_was_asked() -> None:
+    body = {name: value for name, value in GOOD.items() if name != "scope"}
+    assert parse(a_reply(body)).scope == "a b c"
+
+
+def test_refresh_in_is_taken_from_the_answer() -> None:
+    assert parse(a_reply({**GOOD, "refresh_in": "1800"})).refresh_in == 1800
+
+
+def test_nonsense_as_refresh_in_does_not_cost_the_token() -> None:
+    assert parse(a_reply({**GOOD, "refresh_in": "later"})).refresh_in is None
+
+
+@pytest.mark.parametrize("text", ["", None, 7, True, ["x"], "a\nb", "a\x00b", "tökén", "a\rSet-Cookie: x"])
+def test_an_access_token_is_a_string_that_cannot_break_a_header(text: object) -> None:
+    with pytest.raises(ReplyError) as error:
+        parse(a_reply({**GOOD, "access_token": text}))
+    assert error.value.fault == "access_token"
+
+
+def test_a_missing_token_type_is_refused() -> None:
+    with pytest.raises(ReplyError) as error:
+        parse(a_reply({"access_token": "t", "expires_in": 60}))
+    assert error.value.fault == "token_type"
+
+
+def test_a_dpop_token_is_never_taken_for_a_bearer_token() -> None:
+    with pytest.raises(ReplyError) as error:
+        parse(a_reply({**GOOD, "token_type": "DPoP"}))
+    assert error.value.fault == "dpop"
+
+
+@pytest.mark.parametrize("raw", [b"", b"<html>", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000])
+def test_a_success_that_is_no_json_object_is_refused(raw: bytes) -> None:
+    with pytest.raises(ReplyError) as error:
+        parse(a_reply(raw=raw))
+    assert error.value.fault == "not_json"
+
+
+def test_a_truncated_answer_is_refused() -> None:
+    reply = Reply(status=200, headers={}, body=b"{}", sent_at=SENT, received_at=SENT, authentic=True, truncated=True)
+    with pytest.raises(ReplyError) as error:
+        parse(reply)
+    assert error.value.fault == "too_big"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_said_to_be_one(status: int) -> None:
+    with pytest.raises(ReplyError) as error:
+        parse(a_reply(status=status))
+    assert error.value.fault == "redirect"
+
+
+def test_an_oauth_error_keeps_the_servers_words() -> None:
+    with pytest.raises(RefusalError) as error:
+        parse(a_reply({"error": "invalid_scope", "error_description": "No scopes were requested."}, status=400))
+    refusal = error.value
+    assert (refusal.status, refusal.error, refusal.description) == (400, "invalid_scope", "No scopes were requested.")
+
+
+def test_oktas_own_error_form_is_understood() -> None:
+    body = {"errorCode": "E0000047", "errorSummary": "API call exceeded rate limit due to too many requests."}
+    with pytest.raises(RefusalError) as error:
+        parse(a_reply(body, status=429, Date=DATE, X_Rate_Limit_Reset=str(NOON + 42)))
+    assert error.value.error == "E0000047"
+    assert error.value.retry_after == 42
+
+
+def test_an_error_with_status_200_is_an_error() -> None:
+    with pytest.raises(RefusalError):
+        parse(a_reply({"error": "server_error"}))
+
+
+def test_the_title_of_a_gateways_page_is_kept_as_a_hint() -> None:
+    with pytest.raises(RefusalError) as error:
+        parse(a_reply(status=502, raw=b"<html><head><title>502 Bad Gateway</title></head></html>"))
+    assert error.value.description == "502 Bad Gateway"
+
+
+@pytest.mark.parametrize("raw", [b"", b"null", b'{"error": 7}', b'{"error_description": []}', b"<title>"])
+def test_a_refusal_without_words_is_a_refusal(raw: bytes) -> None:
+    with pytest.raises(RefusalError) as error:
+        parse(a_reply(status=403, raw=raw))
+    assert error.value.error == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "30"}, 30),
+        ({"Retry-After": "Mon, 23 Nov 2026 12:01:00 GMT", "Date": DATE}, 60),
+        ({"Retry-After": "Mon, 23 Nov 2026 11:00:00 GMT", "Date": DATE}, 0),
+        ({"Retry-After": "Mon, 23 Nov 2026 12:01:00 GMT"}, None),
+        ({"Retry-After": "soon", "Date": DATE}, None),
+        ({"X-Rate-Limit-Reset": str(NOON + 17), "Date": DATE}, 17),
+        ({"X-RateLimit-Reset": str(NOON + 18), "Date": DATE}, 18),
+        ({"X-Rate-Limit-Reset": str(NOON + 17)}, None),
+        ({"X-Rate-Limit-Reset": "-1", "Date": DATE}, None),
+        ({"Retry-After": "5", "X-Rate-Limit-Reset": str(NOON + 17), "Date": DATE}, 5),
+        ({}, None),
+    ],
+)
+def test_how_long_to_stay_away_is_read_from_either_header(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_a_reset_that_stands_on_every_answer_is_no_wait_after_a_refusal() -> None:
+    with pytest.raises(RefusalError) as error:
+        parse(a_reply({"error": "invalid_client"}, status=401, Date=DATE, X_Rate_Limit_Reset=str(NOON + 42)))
+    assert error.value.retry_after is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ["access_token", "token_type", "expires_in", "scope", "refresh_in", "error", "error_description", "errorCode"]
+
+
+@given(st.integers(100, 599), st.dictionaries(st.sampled_from(FIELDS), json_values))
+def test_whatever_a_server_answers_is_a_token_or_an_error_of_ours(status: int, body: dict[str, Any]) -> None:
+    try:
+        token = parse(a_reply(body, status=status))
+    except (RefusalError, ReplyError):
+        return
+    assert token.access_token
+    assert token.lifetime >= 1.0
+
+
+@given(
+    st.integers(100, 599), st.binary(max_size=200), st.dictionaries(st.sampled_from(["Retry-After", "Date"]), st.text())
+)
+def test_whatever_bytes_come_back_raise_nothing_else(status: int, raw: bytes, headers: dict[str, str]) -> None:
+    reply = Reply(status=status, headers=headers, body=raw, sent_at=SENT, received_at=SENT, authentic=True)
+    with pytest.raises((RefusalError, ReplyError)):
+        parse(reply)
