@@ -1,0 +1,114 @@
+"""A token request as it came in, read but not yet believed."""
+
+import base64
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote_plus
+
+from joserfc import jws
+from joserfc.errors import JoseError
+
+from broker.devserver import texts
+from broker.devserver.texts import ApiError, Refusal
+
+FORM = "application/x-www-form-urlencoded"
+ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
+_COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
+
+
+class _Registry(jws.JWSRegistry):
+    """joserfc's limit of 512 bytes for a header refuses `x5c`, which Okta takes."""
+
+    max_header_length = 16_384
+
+
+#: Headers that nobody knows are passed over (RFC 7515 section 4), unless `crit` names them.
+REGISTRY = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One POST to the token endpoint. Nothing in it is verified; `trouble` is why it cannot be read at all."""
+
+    form: Mapping[str, str] = field(repr=False)
+    authorization: Literal["absent", "basic", "unusable"]
+    basic_id: str | None
+    signed: jws.CompactSignature | None = field(repr=False)
+    claims: Mapping[str, Any] = field(repr=False)
+    trouble: Refusal | ApiError | None
+
+    @property
+    def header(self) -> Mapping[str, Any]:
+        """The assertion's header; empty without one."""
+        return self.signed.headers() if self.signed else {}
+
+    @property
+    def client_id(self) -> str | None:
+        """Who asks, by its own account: assertion, Basic header, form."""
+        return _text(self.claims.get("iss")) or self.basic_id or self.form.get("client_id")
+
+    @property
+    def jti(self) -> str | None:
+        """The assertion's id."""
+        return _text(self.claims.get("jti"))
+
+    @property
+    def kid(self) -> str | None:
+        """The key the assertion names."""
+        return _text(self.header.get("kid"))
+
+    @property
+    def algorithm(self) -> str | None:
+        """The assertion's `alg`."""
+        return _text(self.header.get("alg"))
+
+
+def read(body: bytes, content_type: str, authorization: str | None) -> Asked:
+    """Raises nothing: what cannot be read is said in `trouble`, so that the request can be written down too."""
+    form, trouble = _form(body, content_type)
+    state, basic_id = _basic(authorization)
+    signed, claims = _assertion(form.get("client_assertion", ""))
+    return Asked(form=form, authorization=state, basic_id=basic_id, signed=signed, claims=claims, trouble=trouble)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _form(body: bytes, content_type: str) -> tuple[dict[str, str], Refusal | ApiError | None]:
+    if content_type != FORM:
+        return {}, texts.CONTENT_TYPE
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100, errors="strict")
+    except ValueError:
+        return {}, texts.BAD_REQUEST
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1 and name != "resource"]
+    return dict(pairs), texts.duplicated(twice) if twice else None
+
+
+def _basic(authorization: str | None) -> tuple[Literal["absent", "basic", "unusable"], str | None]:
+    """RFC 6749 section 2.3.1: both halves are form-encoded. The secret is dropped here."""
+    if authorization is None:
+        return "absent", None
+    scheme, _, credentials = authorization.partition(" ")
+    try:
+        client_id, colon, _ = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except ValueError:
+        return "unusable", None
+    return ("basic", unquote_plus(client_id)) if scheme.lower() == "basic" and colon else ("unusable", None)
+
+
+def _assertion(assertion: str) -> tuple[jws.CompactSignature | None, dict[str, Any]]:
+    if not _COMPACT.fullmatch(assertion):
+        return None, {}
+    try:
+        signed = jws.extract_compact(assertion.encode(), None, REGISTRY)
+        header: object = signed.headers()
+        claims = json.loads(signed.payload)
+    except (JoseError, ValueError, RecursionError):
+        return None, {}
+    return (signed, claims) if isinstance(header, dict) and isinstance(claims, dict) else (None, {})

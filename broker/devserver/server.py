@@ -1,0 +1,168 @@
+"""The server on its socket: which path leads where."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from aiohttp import web
+
+from broker.devserver import endpoint, people, texts, wire
+from broker.devserver.access import AccessTokens
+from broker.devserver.asked import ALGORITHMS
+from broker.devserver.endpoint import TokenEndpoint
+from broker.devserver.faults import Faults
+from broker.devserver.journal import Journal, Seen
+from broker.devserver.registry import Client, Registry
+
+KEYS, USERS = "/oauth2/v1/keys", "/api/v1/users"
+METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+_METHODS = {
+    endpoint.PATH: {"POST"},
+    KEYS: {"GET"},
+    USERS: {"GET"},
+    **{path: {"GET"} for path in METADATA},
+    **people.PATHS,
+}
+_EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
+_CLOSING = 0.1  # seconds for what is being answered; whoever hangs is cut off
+_USER = {"id": "00u1", "status": "ACTIVE", "profile": {"login": "ada@example.com", "firstName": "Ada"}}
+
+
+class DevServer:
+    """An authorization server in this process: `async with DevServer(clients=[…]) as server`.
+
+    `now` is its clock (epoch seconds), for everything it judges and for its `Date`; `lifetime`, in seconds, that of its
+    tokens. `listen` is host and port, port 0 for any; a host that is not loopback is refused (ValueError) unless
+    `anywhere`. `on_request` is told of every token request. Tell it to misbehave by `faults`, ask `journal` what came.
+    """
+
+    def __init__(
+        self,
+        clients: Iterable[Client] = (),
+        *,
+        lifetime: float = 3600,
+        now: Callable[[], float] = time.time,
+        listen: tuple[str, int] = ("127.0.0.1", 0),
+        anywhere: bool = False,
+        on_request: Callable[[Seen], None] = lambda _: None,
+    ) -> None:
+        self.host, self.port = listen
+        if not anywhere and not self.is_loopback:
+            msg = f"{self.host!r} is not a loopback address"
+            raise ValueError(msg)
+        self.faults = Faults()
+        self.journal = Journal(on_request)
+        self._now = now
+        self._tokens = AccessTokens()
+        self._registry = Registry(now)
+        self._endpoint = TokenEndpoint(
+            registry=self._registry,
+            tokens=self._tokens,
+            faults=self.faults,
+            journal=self.journal,
+            now=now,
+            lifetime=lifetime,
+        )
+        for client in clients:
+            self._registry.register(client)
+
+    @property
+    def issuer(self) -> str:
+        """Its base URL, and the issuer in its metadata when called by it."""
+        host = "localhost" if self.host in _EVERY_ADDRESS else self.host
+        return f"http://{wire.authority(host, self.port)}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return wire.is_loopback(self.host)
+
+    @property
+    def token_endpoint(self) -> str:
+        """The token endpoint below `issuer`."""
+        return self.issuer + endpoint.PATH
+
+    @property
+    def lifetime(self) -> float:
+        """Of the tokens made from now on, in seconds."""
+        return self._endpoint.lifetime
+
+    @lifetime.setter
+    def lifetime(self, seconds: float) -> None:
+        self._endpoint.lifetime = seconds
+
+    def register(
+        self, client_id: str, keys: Mapping[str, object] | Path | str | None, scopes: Iterable[str] | None = None
+    ) -> None:
+        """Add or replace a client: see `Client`. Raises ValueError with a sentence when `keys` is no JWKS."""
+        granted = None if scopes is None else frozenset(scopes)
+        self._registry.register(Client(client_id=client_id, keys=keys, scopes=granted))
+
+    async def __aenter__(self) -> Self:
+        """Raises OSError when the address cannot be bound."""
+        self._runner = web.ServerRunner(wire.Server(self._handle, access_log=None), shutdown_timeout=_CLOSING)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.host, self.port).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    def _clock(self) -> float:
+        return self._now() + self.faults.skew
+
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
+        try:
+            answer = await self._route(request)
+        except web.HTTPRequestEntityTooLarge:
+            answer = wire.refusal(texts.TOO_LARGE)
+        except (web.RequestPayloadError, ConnectionError):
+            answer = wire.refusal(texts.BAD_REQUEST)
+        except Exception as error:  # noqa: BLE001 - a bug of ours: no traceback may leave, so the journal names its place
+            self.journal.crashed(error)
+            answer = wire.refusal(texts.SERVER_ERROR)
+        return wire.stamp(answer, self._clock())
+
+    async def _route(self, request: web.BaseRequest) -> web.Response:
+        path, host = request.path, request.headers.get("Host") or wire.authority(self.host, self.port)
+        issuer = f"http://{host}"
+        if path not in _METHODS or (path in people.PATHS and not people.is_welcome(request.remote, host)):
+            return wire.refusal(texts.NOT_FOUND)
+        if request.method not in _METHODS[path]:
+            return wire.refusal(texts.METHOD, {"Allow": ", ".join(sorted(_METHODS[path]))})
+        if path == endpoint.PATH:
+            return await self._endpoint.answer(request, issuer)
+        if path in people.PATHS:
+            return await people.answer(request, self.faults, self.journal)
+        if path == USERS:
+            return self._users(request.headers.get("Authorization", ""))
+        return wire.as_json(self._tokens.jwks() if path == KEYS else _metadata(issuer))
+
+    def _users(self, authorization: str) -> web.Response:
+        """A resource to try a token on (RFC 6750)."""
+        scheme, _, token = authorization.partition(" ")
+        claims = self._tokens.claims(token.strip()) if scheme.lower() == "bearer" else None
+        if claims is not None and self._clock() < claims["exp"]:
+            return wire.as_json([_USER])
+        why = "The access token is invalid." if claims is None else "The token has expired."
+        challenge = f'Bearer realm="okta", error="invalid_token", error_description="{why}"'
+        return wire.refusal(texts.BAD_TOKEN, {"WWW-Authenticate": challenge})
+
+
+def _metadata(issuer: str) -> dict[str, Any]:
+    """RFC 8414 section 2."""
+    return {
+        "issuer": issuer,
+        "token_endpoint": issuer + endpoint.PATH,
+        "jwks_uri": issuer + KEYS,
+        "response_types_supported": [],
+        "grant_types_supported": [texts.GRANT_TYPES],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+    }

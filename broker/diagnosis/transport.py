@@ -1,0 +1,191 @@
+"""What goes wrong without a refusal: on the network, in the metadata, in a success, in our own files."""
+
+from collections.abc import Mapping
+
+from broker.diagnosis.vocabulary import Act, Diagnosis, Row
+from broker.errors import DiscoveryFault, NetworkFault, ReplyFault
+
+NETWORK: Mapping[NetworkFault, Row] = {
+    "dns": Row(
+        reason="dns_failed",
+        act=Act.SERVER,
+        cause="The host name of {where} was not resolved.",
+        fix="Check the host in clients.<name>.issuer or clients.<name>.token_endpoint, and the pod's DNS and network"
+        " policy (port 53).",
+    ),
+    "connect": Row(
+        reason="connect_failed",
+        act=Act.SERVER,
+        cause="No connection to {where} was made.",
+        fix="Let this network reach that host and port (network policy, firewall, egress gateway), or set"
+        " clients.<name>.http.proxy.",
+    ),
+    "timeout": Row(
+        reason="timeout",
+        act=Act.SERVER,
+        cause="{where} did not answer in time.",
+        fix="See whether a firewall drops the packets; if the server is just slow, raise clients.<name>.http.timeout"
+        " and clients.<name>.http.connect_timeout.",
+    ),
+    "tls": Row(
+        reason="tls_failed",
+        act=Act.SERVER,
+        cause="No trusted TLS connection to {where} was made.",
+        fix="If a proxy or a private CA signs for that host, put its CA certificate into the file"
+        " clients.<name>.http.ca_file; else check the host name, the server's certificate and the node's clock.",
+    ),
+    "proxy": Row(
+        reason="proxy_failed",
+        act=Act.SERVER,
+        cause="The HTTP proxy did not open the way to {where}.",
+        fix="Check clients.<name>.http.proxy and clients.<name>.http.proxy_password_file (or HTTPS_PROXY and NO_PROXY"
+        " in the environment), and that the proxy permits this host.",
+    ),
+    "disconnected": Row(
+        reason="connection_lost",
+        act=Act.SERVER,
+        cause="The connection to {where} broke before the answer was complete.",
+        fix="Wait, the broker keeps trying; if it lasts, look for a proxy, firewall or load balancer that closes"
+        " connections, or for plain http where https is needed.",
+    ),
+    "ca_file": Row(
+        reason="ca_file",
+        act=Act.OPERATOR,
+        cause="The trusted certificates in {where} cannot be used.",
+        fix="Put PEM certificates into the file named by clients.<name>.http.ca_file, readable for the broker's user;"
+        " it is read again for every attempt.",
+    ),
+}
+
+DISCOVERY: Mapping[DiscoveryFault, Row] = {
+    "not_found": Row(
+        reason="discovery_failed",
+        act=Act.SERVER,
+        cause="The issuer serves no metadata where RFC 8414 and OpenID Connect Discovery put it.",
+        fix="Correct clients.<name>.issuer, path included, or write clients.<name>.token_endpoint instead if the server"
+        " has no metadata.",
+    ),
+    "not_json": Row(
+        reason="discovery_failed",
+        act=Act.SERVER,
+        cause="What the issuer serves as its metadata is not a JSON object.",
+        fix="See that clients.<name>.issuer is the authorization server itself and not a login or maintenance page, or"
+        " write clients.<name>.token_endpoint instead.",
+    ),
+    "issuer_mismatch": Row(
+        reason="issuer_mismatch",
+        act=Act.OPERATOR,
+        cause="The metadata names another issuer than the configured one, so its token endpoint is not trusted"
+        " (RFC 8414 section 3.3).",
+        fix="Write clients.<name>.issuer exactly as the server's metadata does: scheme, host, path and trailing slash.",
+    ),
+    "no_token_endpoint": Row(
+        reason="discovery_failed",
+        act=Act.OPERATOR,
+        cause="The issuer's metadata names no token endpoint.",
+        fix="Check that clients.<name>.issuer is an OAuth 2.0 authorization server, or write"
+        " clients.<name>.token_endpoint instead.",
+    ),
+    "foreign_host": Row(
+        reason="token_endpoint_moved",
+        act=Act.OPERATOR,
+        cause="The metadata names a token endpoint on another host than the issuer's, where an assertion could be"
+        " misused.",
+        fix="If that host is right, write the endpoint's URL as clients.<name>.token_endpoint; if not, tell whoever"
+        " runs the authorization server.",
+    ),
+    "moved": Row(
+        reason="token_endpoint_moved",
+        act=Act.OPERATOR,
+        cause="The metadata names a token endpoint on another host than before, where an assertion could be misused.",
+        fix="If the move is announced, restart the broker; if not, ask whoever runs the authorization server.",
+    ),
+    "insecure": Row(
+        reason="discovery_failed",
+        act=Act.OPERATOR,
+        cause="The metadata names a token endpoint that is not https.",
+        fix="Have the server's own URL set to https; where plain http is really meant, set clients.<name>.allow_http to"
+        " true.",
+    ),
+}
+
+REPLY: Mapping[ReplyFault, Row] = {
+    "too_big": Row(
+        reason="bad_answer",
+        act=Act.SERVER,
+        cause="The answer is far too large for a token.",
+        fix="See what really answers at clients.<name>.token_endpoint or clients.<name>.issuer: a portal or a download"
+        " page is no token endpoint.",
+    ),
+    "not_json": Row(
+        reason="bad_answer",
+        act=Act.SERVER,
+        cause="The answer is not the JSON object that RFC 6749 section 5.1 asks for.",
+        fix="See what really answers at clients.<name>.token_endpoint or clients.<name>.issuer: often a login page, a"
+        " captive portal or a gateway stands there.",
+    ),
+    "redirect": Row(
+        reason="redirected",
+        act=Act.OPERATOR,
+        cause="The token endpoint answered with a redirect, which is never followed with an assertion.",
+        fix="Write the final address as clients.<name>.token_endpoint, or correct clients.<name>.issuer (https, host,"
+        " path).",
+    ),
+    "access_token": Row(
+        reason="bad_answer",
+        act=Act.OPERATOR,
+        cause="The server answered with success but without a usable access_token.",
+        fix="Check that clients.<name>.token_endpoint or clients.<name>.issuer is an OAuth 2.0 server, and ask whoever"
+        " runs it why the token is missing.",
+    ),
+    "token_type": Row(
+        reason="bad_answer",
+        act=Act.OPERATOR,
+        cause="The server granted a token of a type other than Bearer.",
+        fix="Have Bearer tokens enabled for this client in the authorization server's console.",
+    ),
+    "dpop": Row(
+        reason="dpop_required",
+        act=Act.OPERATOR,
+        cause="The application requires DPoP: its tokens are bound to a key and are useless as Bearer tokens.",
+        fix='Clear "Require DPoP" in the application\'s settings (Okta: the app > General > General Settings > Require'
+        " Demonstrating Proof of Possession).",
+    ),
+    "expires_in": Row(
+        reason="bad_answer",
+        act=Act.OPERATOR,
+        cause="The server says how long the token lives in a form that is not a number of seconds.",
+        fix="Ask whoever runs the authorization server to correct expires_in; a server may leave it out, then"
+        " tokens.<name>.assume_lifetime counts.",
+    ),
+}
+
+KEY_FILE = Row(
+    reason="key_file",
+    act=Act.KEY,
+    cause="{message}",
+    fix="Restore or replace the file named in clients.<name>.private_keys; it is read again every few seconds and used"
+    " as soon as it is good.",
+)
+
+SECRET_FILE = Row(
+    reason="secret_file",
+    act=Act.OPERATOR,
+    cause="{message}",
+    fix="Restore or replace that file; it is read again for the next attempt.",
+)
+
+UNEXPECTED = Row(
+    reason="unknown",
+    act=Act.OPERATOR,
+    cause="The token request failed in a way that the broker has no diagnosis for.",
+    fix="Read the words beside this; if they do not help, report them as a defect of token-broker.",
+)
+
+#: What is shown for a token before its first attempt has ended.
+STARTING = Diagnosis(
+    reason="starting",
+    act=Act.SERVER,
+    cause="The first token request has not ended yet.",
+    fix="Ask again in a moment, or let the request wait with ?wait=5s.",
+)
