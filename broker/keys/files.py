@@ -1,0 +1,121 @@
+"""What one entry of `private_keys` names, read from one moment: the key, its id, its passphrase."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from broker.errors import KeyFileError
+from broker.keys.private import is_kid
+from broker.settings import KeySettings
+
+MAX_BYTES = 1 << 16
+#: Looks in a row that may find the files changed under us before the next poll has to try.
+MAX_READS = 5
+
+#: Equal while nobody wrote: device, inode, size, times of each file, symlinks followed; or why there is none.
+Stamp = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """The files of one entry, all of the same moment. `digest` tells contents apart, and nothing else about them."""
+
+    key: bytes = field(repr=False)
+    kid: str | None
+    passphrase: bytes | None = field(repr=False)
+    digest: bytes
+
+
+def stamp(entry: KeySettings) -> Stamp:
+    """What changes when one of the entry's files does; costs a few microseconds. Never raises."""
+    return tuple(_stamp(path) for path in _paths(entry))
+
+
+def read(entry: KeySettings) -> Content:
+    """Read the entry's files. Raises KeyFileError with a sentence that names the file.
+
+    Kubernetes swaps the symlink `..data` of the whole directory at once: files that are stamped differently before and
+    after may be of two versions, a key with another's id, and are read again.
+    """
+    for _ in range(MAX_READS):
+        before = stamp(entry)
+        failure, contents = None, []
+        try:
+            contents = [_read(path) for path in _paths(entry)]
+        except KeyFileError as error:
+            failure = str(error)  # perhaps only because the old version's directory has just gone
+        if stamp(entry) == before:
+            if failure is not None:
+                raise KeyFileError(failure)
+            return _content(entry, contents)
+    raise KeyFileError(f"{entry.file} keeps changing while it is read; it is tried again")
+
+
+def _paths(entry: KeySettings) -> Iterator[str]:
+    yield entry.file
+    if entry.kid_file is not None:
+        yield entry.kid_file
+    if entry.passphrase_file is not None:
+        yield entry.passphrase_file
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError) as error:
+        return (type(error), getattr(error, "errno", None))
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _read(path: str) -> bytes:
+    try:
+        # A pipe could be read only once, and opening it would wait for a writer.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise KeyFileError(f"{path} is no regular file; name the file itself")
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise KeyFileError(f"{path} does not exist; mount it there or correct the name") from None
+    except PermissionError:
+        raise KeyFileError(
+            f"{path} may not be read by {_whoami()}; correct its mode or owner (in Kubernetes: securityContext.fsGroup)"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise KeyFileError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(content) > MAX_BYTES:
+        raise KeyFileError(f"{path} is larger than {MAX_BYTES} bytes; is it the right file?")
+    return content
+
+
+def _whoami() -> str:
+    return f"uid {os.geteuid()}" if hasattr(os, "geteuid") else "this user"
+
+
+def _content(entry: KeySettings, contents: list[bytes]) -> Content:
+    digest = hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).digest()
+    key, *others = contents
+    kid = entry.kid
+    if entry.kid_file is not None:
+        kid = _kid(entry, others.pop(0))
+    passphrase = None
+    if entry.passphrase_file is not None:
+        passphrase = others.pop(0).rstrip(b"\r\n")
+        if not passphrase:
+            raise KeyFileError(f"{entry.passphrase_file} is empty; write the passphrase into it")
+    return Content(key=key, kid=kid, passphrase=passphrase, digest=digest)
+
+
+def _kid(entry: KeySettings, content: bytes) -> str:
+    """Never shown here: a kid_file that is no such thing may be a secret."""
+    try:
+        kid = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        kid = ""
+    if not is_kid(kid):
+        raise KeyFileError(f"{entry.kid_file} must hold the key id, one printable line, and nothing else")
+    if entry.kid not in {None, kid}:
+        raise KeyFileError(f"{entry.kid_file} holds another key id than the configured kid {entry.kid!r}; keep one")
+    return kid

@@ -1,0 +1,130 @@
+"""A private key of this process behind the `signer` seam."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from cryptography.exceptions import InternalError
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurve, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+
+from broker.keys.private import Native, NativePublic, PrivateKey, UnusableError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Key = RSAKey | ECKey | OKPKey
+
+#: RSA signatures take the cube of the size: 0.7 ms at 2048 bits, 5 ms at 4096. Above this they leave the event loop.
+MAX_INLINE_BITS = 2048
+
+
+class Sealed:
+    """A private key that signs and tells its public half, and has no way to tell more.
+
+    Registered with the abstract classes of cryptography, as its own native keys are, so that joserfc takes it for one:
+    handed a native key, joserfc writes d, p and q into a dict at the first use.
+    """
+
+    __slots__ = ("_native",)
+
+    def __init__(self, native: Native) -> None:
+        self._native = native
+
+    def sign(self, *args: Any) -> bytes:  # noqa: ANN401 - each kind of key has its own
+        """As the native key does."""
+        sign = cast("Callable[..., bytes]", self._native.sign)
+        return sign(*args)
+
+    def public_key(self) -> NativePublic:
+        """The public half."""
+        return self._native.public_key()
+
+
+@RSAPrivateKey.register
+class SealedRSA(Sealed):
+    """Signs RS256 and its kin."""
+
+    __slots__ = ()
+
+
+@Ed25519PrivateKey.register
+class SealedEd25519(Sealed):
+    """Signs EdDSA."""
+
+    __slots__ = ()
+
+
+@EllipticCurvePrivateKey.register
+class SealedEC(Sealed):
+    """Signs ES256 and its kin; joserfc asks for the curve."""
+
+    __slots__ = ()
+
+    @property
+    def curve(self) -> EllipticCurve:
+        """The curve."""
+        return cast("EllipticCurvePrivateKey", self._native).curve
+
+
+KINDS: dict[str, tuple[Callable[[Native], Sealed], type[Key]]] = {
+    "RSA": (SealedRSA, RSAKey),
+    "P-256": (SealedEC, ECKey),
+    "P-384": (SealedEC, ECKey),
+    "P-521": (SealedEC, ECKey),
+    "Ed25519": (SealedEd25519, OKPKey),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LocalSigner:
+    """`signer.Signer` of a key in memory. Made by `seal`."""
+
+    kid: str | None
+    algorithm: str
+    public_jwk: dict[str, str]
+    thumbprint: str
+    inline: bool
+    _key: Key = field(repr=False)
+
+    async def sign(self, make: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `make(key, *args, **kwargs)`; in a thread when the loop would notice."""
+        if self.inline:
+            return make(self._key, *args, **kwargs)
+        return await asyncio.to_thread(make, self._key, *args, **kwargs)
+
+
+def seal(key: PrivateKey, *, algorithm: str, kid: str | None) -> LocalSigner:
+    """The signer of `key`, after one signature that its public half has verified.
+
+    That signature is the only check that an RSA key gets (see `pem`): it finds numbers that sign nothing valid, not
+    those that OpenSSL works around. Raises UnusableError.
+    """
+    sealed, kind = KINDS[key.kind]
+    public = kind(cast("Any", key.public), None).as_dict()
+    jwk = {name: value for name, value in public.items() if isinstance(value, str)}
+    jwk |= {"use": "sig", "alg": algorithm} | ({"kid": kid} if kid is not None else {})
+    private = kind(cast("Any", sealed(key.native)), jwk)
+    if not _signs(private, kind.import_key(cast("Any", jwk)), algorithm):
+        raise UnusableError("is damaged: its public half does not verify what the key signs; make or export it again")
+    return LocalSigner(
+        kid=kid,
+        algorithm=algorithm,
+        public_jwk=jwk,
+        thumbprint=private.thumbprint(),
+        inline=not isinstance(key.native, RSAPrivateKey) or key.native.key_size <= MAX_INLINE_BITS,
+        _key=private,
+    )
+
+
+def _signs(private: Key, public: Key, algorithm: str) -> bool:
+    model = JWSRegistry.algorithms[algorithm]
+    message = b"token-broker"
+    try:
+        return model.verify(message, model.sign(message, private), public)
+    except (ValueError, InternalError, JoseError):
+        return False

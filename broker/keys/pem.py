@@ -1,0 +1,96 @@
+"""PEM -> private key: PKCS#8, PKCS#1, SEC1 and OpenSSH, plain or encrypted."""
+
+import re
+from collections.abc import Callable
+from enum import Enum, auto
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
+
+from broker.keys.private import SUPPORTED, PrivateKey, UnusableError, accept
+
+DAMAGED = f"holds a private key that cannot be read: damaged, or none of {SUPPORTED}"
+#: Of the right length for the cipher: cryptography panics, with a trace on stderr, where it is shorter.
+DEK_INFO = re.compile(rb"^DEK-Info: ?(DES-EDE3-CBC,[0-9A-Fa-f]{16}|AES-[0-9]+-CBC,[0-9A-Fa-f]{32})$", re.MULTILINE)
+BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+
+
+class Trouble(Enum):
+    """Why a PEM block gave no key."""
+
+    ENCRYPTED = auto()
+    UNSUPPORTED = auto()
+    DAMAGED = auto()
+
+
+def parse_pem(text: str, passphrase: bytes | None) -> PrivateKey:
+    r"""The one private key in `text`. Raises UnusableError.
+
+    It may stand among certificates and parameters, be indented, or have the two characters `\n` for its line ends, as
+    environment variables and JSON leave it. A passphrase that a plain key does not need is ignored: it is what remains
+    when an encrypted key gives way to a plain one.
+    """
+    text = text.replace("\\r", "").replace("\\n", "\n")
+    # Line by line, since the header of an encrypted PKCS#1 block ends with an empty line.
+    text = "\n".join(line.strip() for line in text.splitlines())
+    blocks = [match for match in BLOCK.finditer(text) if match[1].endswith("PRIVATE KEY")]
+    if not blocks:
+        raise UnusableError(_why_no_private_key(text))
+    if len(blocks) > 1:
+        raise UnusableError(f"holds {len(blocks)} private keys; leave one, or name each in a file of its own")
+    load = load_ssh_private_key if blocks[0][1].startswith("OPENSSH") else load_pem_private_key
+    native = accept(_open(load, blocks[0][0].encode(), passphrase))
+    return PrivateKey(native=native, public=native.public_key())
+
+
+def _why_no_private_key(text: str) -> str:
+    labels = [match[1] for match in BLOCK.finditer(text)]
+    if any(label.endswith("PUBLIC KEY") for label in labels):
+        return "holds a public key only; name the file with the private key"
+    if any("CERTIFICATE" in label for label in labels):
+        return "holds a certificate only; name the file with its private key"
+    if not labels:
+        return "ends in the middle of a PEM block; write it again, whole"
+    return "holds no private key among its PEM blocks; name the file with the private key"
+
+
+def _open(load: Callable[..., object], block: bytes, passphrase: bytes | None) -> object:
+    """The key in `block`. Raises UnusableError."""
+    if b"DEK-Info:" in block and not DEK_INFO.search(block):
+        raise UnusableError(DAMAGED)
+    found = _loaded(load, block, None)
+    if found is Trouble.ENCRYPTED:
+        if not passphrase:
+            raise UnusableError("is encrypted; put its passphrase into a file and name that as passphrase_file")
+        found = _loaded(load, block, passphrase)
+        if found is Trouble.UNSUPPORTED:
+            raise UnusableError(
+                "is encrypted in a way that is not supported (OpenSSH's own is not); convert it with"
+                " openssl pkcs8 -topk8 or ssh-keygen -p -m PKCS8"
+            )
+        if isinstance(found, Trouble):
+            raise UnusableError(
+                "is not opened by the passphrase in passphrase_file; correct that, or the key file is damaged"
+            )
+    if isinstance(found, Trouble):
+        raise UnusableError(DAMAGED)
+    return found
+
+
+def _loaded(load: Callable[..., object], block: bytes, passphrase: bytes | None) -> object:
+    """The key, or a Trouble.
+
+    Unchecked: OpenSSL's check of an RSA key holds the GIL for 41 ms (2048 bits) to 290 ms (4096). That it signs is
+    tried before it is used.
+    """
+    try:
+        return load(block, passphrase, unsafe_skip_rsa_key_validation=True)
+    except TypeError:
+        return Trouble.ENCRYPTED
+    except UnsupportedAlgorithm:
+        return Trouble.UNSUPPORTED
+    except BaseException as error:
+        # Not ValueError alone: an OpenSSH key may be a NotImplementedError, and a panic in Rust is no Exception.
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        return Trouble.DAMAGED
