@@ -1,0 +1,108 @@
+"""`token-broker token`: what a shell script asks. Nothing heavy is imported, and no proxy is ever used."""
+
+import json
+import socket
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import quote, urlencode, urlsplit
+
+import click
+
+DEFAULT_URL = "http://127.0.0.1:7180"
+#: Seconds for the broker's answer, on top of what it was asked to wait (30 s at most, by its own rule).
+PATIENCE = 10
+LONGEST_WAIT = 30
+#: The largest answer read, in bytes: whatever listens there may be no broker.
+LARGEST = 1 << 20
+
+RIGHT = "is --url or TOKEN_BROKER_URL right?"
+
+
+class UnixConnection(HTTPConnection):
+    """HTTP over the socket at `path`."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the path instead of the host."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+@click.command("token")
+@click.argument("name", required=False)
+@click.option("--url", envvar="TOKEN_BROKER_URL", default=DEFAULT_URL, show_default=True, show_envvar=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["token", "json", "header"]),
+    default="token",
+    show_default=True,
+    help="The bare token, the broker's whole answer, or an Authorization header.",
+)
+@click.option("--wait", metavar="DURATION", help="How long to wait for the first token, like 5s (at most 30s).")
+def command(name: str | None, url: str, form: str, wait: str | None) -> None:
+    """Ask the broker at URL (http:// or unix:/path) for the token NAME and print it.
+
+    NAME may be left out when the broker has one token, or one called default.
+    """
+    path = f"/v1/tokens/{quote(name, safe='')}" if name else "/v1/token"
+    if wait is not None:
+        path += "?" + urlencode({"wait": wait})
+    connection = connect(url, PATIENCE + (LONGEST_WAIT if wait is not None else 0))
+    try:
+        connection.request("GET", path, headers={"Metadata": "true", "Accept": "application/json"})
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read(LARGEST)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        msg = f"no answer from a broker at {url} ({reason}); is it running, and {RIGHT}"
+        raise click.ClickException(msg) from None
+    except HTTPException:  # its text is whatever came
+        msg = f"what answers at {url} does not speak HTTP; {RIGHT}"
+        raise click.ClickException(msg) from None
+    finally:
+        connection.close()
+    click.echo(render(form, members_of(url, status, body), body))
+
+
+def connect(url: str, seconds: float) -> HTTPConnection:
+    """A connection that each step of may take `seconds`. Raises BadParameter, exit code 2, for an unusable URL."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "unix" and parts.path.startswith("/") and hasattr(socket, "AF_UNIX"):
+            return UnixConnection(parts.path, seconds)
+        if parts.scheme == "http" and parts.hostname and parts.path in ("", "/"):
+            return HTTPConnection(parts.hostname, parts.port or 80, timeout=seconds)
+    except ValueError:  # a port that is none
+        pass
+    msg = f"{url} is no broker's URL; write it like {DEFAULT_URL} or unix:/run/token-broker/api.sock"
+    raise click.BadParameter(msg, param_hint="--url")
+
+
+def members_of(url: str, status: int, body: bytes) -> dict[str, object]:
+    """The members of a good answer. Raises ClickException, exit code 1, with the broker's own words for any other."""
+    try:
+        members = json.loads(body)
+    except ValueError:
+        members = None
+    if isinstance(members, dict):
+        if status == 200 and isinstance(members.get("access_token"), str):
+            return members
+        if said := " ".join(str(members[key]) for key in ("error_description", "hint") if members.get(key)):
+            raise click.ClickException(said if said.isprintable() else repr(said))
+    msg = f"what answers at {url} is no token broker (status {status}); {RIGHT}"
+    raise click.ClickException(msg)
+
+
+def render(form: str, members: dict[str, object], body: bytes) -> str:
+    """What is printed for `--format`."""
+    match form:
+        case "json":
+            return body.decode(errors="replace")
+        case "header":
+            return f"Authorization: Bearer {members['access_token']}"
+        case _:
+            return str(members["access_token"])

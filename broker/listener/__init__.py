@@ -1,0 +1,80 @@
+"""The server under the workload API and under the admin listener."""
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from broker.events import Observer
+from broker.listener.connection import Door, Handler, over_unix
+from broker.sockets import BACKLOG, Bound, bind_all
+
+__all__ = ["Handler", "Listener", "over_unix"]
+
+#: Seconds that answers under way are given when a listener is closed.
+GRACE = 0.5
+
+
+class Listener:
+    """Serves one handler on the addresses of one configuration key (`key` is for the errors).
+
+    Unless `loopback_only` is waived, an address that the network can reach is a ConfigError.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        listen: Sequence[str],
+        handler: Handler,
+        *,
+        max_connections: int = 64,
+        loopback_only: bool = True,
+        observe: Observer,
+    ) -> None:
+        self._key = key
+        self._listen = tuple(listen)
+        self._handler = handler
+        self._max_connections = max_connections
+        self._loopback_only = loopback_only
+        self._observe = observe
+        self._bound: list[Bound] = []
+        self._servers: list[asyncio.Server] = []
+        self._door: Door | None = None
+        #: What it really listens on, in the configuration's form; a port 0 is resolved.
+        self.addresses: tuple[str, ...] = ()
+
+    async def start(self) -> None:
+        """Accept connections. Raises ConfigError with a sentence for each address that cannot be had."""
+        self._bound = bind_all(self._key, self._listen, loopback_only=self._loopback_only)
+        self._door = Door(self._handler, max_connections=self._max_connections, observe=self._observe)
+        loop = asyncio.get_running_loop()
+        for one in self._bound:
+            serve = loop.create_unix_server if one.path else loop.create_server
+            self._servers.append(await serve(self._door, sock=one.sock, backlog=BACKLOG))
+        self.addresses = tuple(one.name for one in self._bound)
+
+    def stop_accepting(self) -> None:
+        """Let nobody else in; who is in is served on."""
+        while self._bound:
+            self._bound.pop().unlink()
+        while self._servers:
+            self._servers.pop().close()
+
+    async def close(self, grace: float = GRACE) -> None:
+        """Stop accepting, close idle connections, give answers under way at most `grace` seconds, cut off the rest."""
+        self.stop_accepting()
+        if self._door:
+            await asyncio.sleep(0)  # what was accepted in this turn of the loop becomes a request first
+            self._door.pre_shutdown()
+            await self._door.shutdown(grace / 2)  # aiohttp grants it twice: to the handler, then to the connection
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        await self.close()

@@ -1,0 +1,216 @@
+"""One connection: aiohttp's low-level server with limits, and silent about what strangers send.
+
+An `Application` cannot take another protocol class, and the protocol is where limits live and where the answer to a
+repeated head will be remembered. tests/test_listener.py names what is used here that aiohttp does not document.
+"""
+
+import asyncio
+import json
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import PurePath
+from typing import Any, cast
+
+from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
+from yarl import URL
+
+from broker.events import Crashed, Observer, Refused
+
+#: Seconds after which a connection without a request is closed; longer than the 60 s of common client pools.
+IDLE_SECONDS = 75.0
+#: Seconds a head may take from its first byte on.
+HEAD_SECONDS = 10.0
+#: Seconds for a client that was refused in mid-sentence to read why, and for one that said its last to be answered.
+LINGER_SECONDS = 2.0
+#: Bytes of the request line and of one header field; number of fields.
+LINE_LIMIT, FIELD_LIMIT, FIELDS_LIMIT = 4096, 8190, 64
+
+MALFORMED = (
+    "The request is not well-formed HTTP/1.1, or its head is too large "
+    f"({LINE_LIMIT} bytes for the first line, {FIELD_LIMIT} for a field, {FIELDS_LIMIT} fields)."
+)
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+def over_unix(request: web.BaseRequest) -> bool:
+    """Whether the request came through a Unix socket; in doubt it did not."""
+    return isinstance(request.protocol.sockname, str)
+
+
+class Connection(web.RequestHandler):
+    """One client. What it sends is neither logged nor echoed, however broken it is."""
+
+    __slots__ = ("_answered", "_door", "_ended", "_malformed", "_timer")
+
+    def __init__(self, door: "Door", **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
+        super().__init__(door, **options)
+        self._door = door
+        self._answered = 0
+        self._ended = False
+        self._malformed = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hang up at once when there is no room: without a task, before anything is read."""
+        if self._door.full:
+            cast("asyncio.WriteTransport", transport).abort()
+            self._door.observe(Refused(reason="connection_limit"))
+        else:
+            super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the timer, which would keep this object."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Note what aiohttp leaves open: a head that only began, and a body that ended in nonsense."""
+        before = self._request_count
+        try:
+            super().data_received(data)
+        except Exception:  # noqa: BLE001 - aiohttp's parser lets IndexError out for "GET http://[::1]@"
+            super().data_received(b"\0")  # it has stopped in its error state, and says so properly now
+        if self._request_count == before:
+            waits_for_a_head = self._waiter is not None and not self._waiter.done()
+            if waits_for_a_head and not self._timer:
+                self._timer = self._loop.call_later(HEAD_SECONDS, self._head_overdue)
+            return
+        self._stop_timer()
+        self._break_off_body()  # if one has not ended yet, only a parse error can have followed it
+
+    def _break_off_body(self) -> None:
+        """Tell a handler that the body it reads will never end; aiohttp would let it wait."""
+        request = self._current_request
+        if request and not request.content.is_eof():
+            self._refuse_malformed()
+            request.content.set_exception(web.RequestPayloadError())
+
+    def _refuse_malformed(self) -> None:
+        if not self._malformed:
+            self._malformed = True
+            self._door.observe(Refused(reason="malformed"))
+
+    def _stop_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _head_overdue(self) -> None:
+        self._door.observe(Refused(reason="slow_head"))
+        self.force_close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio.Protocol's bool | None, narrowed by aiohttp
+        """Answer a client that has closed its sending half (`nc -N`) before closing ours."""
+        self._ended = True
+        self._break_off_body()
+        self._stop_timer()
+        # It may as well have gone for good: who waits for a token is not waited for long.
+        self._timer = self._loop.call_later(LINGER_SECONDS, self.force_close)
+        return self._request_count > self._answered
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer with the headers that every one of ours has."""
+        resp.headers.setdefault("Cache-Control", "no-store")
+        resp.headers.setdefault("Server", "token-broker")
+        resp, reset = await super().finish_response(request, resp, start_time)
+        self._answered += 1
+        if self._ended and self._answered == self._request_count:
+            self.close()
+        if self._malformed and not self._ended and not reset:
+            await self._linger()
+        return resp, reset
+
+    async def _linger(self) -> None:
+        """Closing on bytes not yet read resets the connection, and the client would never see our answer."""
+        self.close()  # what still comes is read and dropped
+        self._answered = self._request_count
+        if self.transport:  # pragma: no branch - or we are cancelled already
+            self.transport.write_eof()
+        await asyncio.sleep(LINGER_SECONDS)  # cancelled when the client hangs up
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,  # noqa: ARG002 - aiohttp's signature
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it quotes the request
+    ) -> web.StreamResponse:
+        """The answer to what is not HTTP, and to a bug of ours; aiohttp's would quote the one and log both."""
+        resp = self._explain(exc or TimeoutError())  # which aiohttp keeps to itself
+        if request.writer.output_size:  # half an answer is out
+            raise ConnectionResetError
+        resp.force_close()
+        return resp
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401, ARG002 - aiohttp's signature
+        """What aiohttp would log with a traceback before it hangs up."""
+        self._explain(kw["exc_info"])
+
+    def _explain(self, exc: BaseException) -> web.Response:
+        if isinstance(exc, HttpProcessingError | web.RequestPayloadError):
+            self._refuse_malformed()
+            return problem(400, "invalid_request", MALFORMED)
+        self._door.observe(Crashed(where=_place(exc), error=type(exc).__name__))
+        return problem(500, "server_error", "The broker has a bug; its log names the place.")
+
+
+def problem(status: int, error: str, description: str) -> web.Response:
+    """An error as JSON, in the form of RFC 6749 section 5.2."""
+    body = json.dumps({"error": error, "error_description": description}).encode()
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _place(exc: BaseException) -> str:
+    """File, line and function where it was raised: no text of the exception, which might hold what a stranger sent."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    return f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else "listener"
+
+
+class Door(web.Server):
+    """Makes the connections of one listener and counts them."""
+
+    def __init__(self, handler: Handler, *, max_connections: int, observe: Observer) -> None:
+        super().__init__(
+            self._serve,
+            request_factory=self._request,
+            handler_cancellation=True,  # nobody waits for a client that has gone
+        )
+        self._handler = handler
+        self.observe = observe
+        self._max_connections = max_connections
+        self._options: dict[str, Any] = {
+            "loop": self._loop,
+            "access_log": None,
+            "auto_decompress": False,  # or a few bytes could become many
+            "keepalive_timeout": IDLE_SECONDS,
+            "lingering_time": LINGER_SECONDS,
+            "max_line_size": LINE_LIMIT,
+            "max_field_size": FIELD_LIMIT,
+            "max_headers": FIELDS_LIMIT,
+        }
+
+    def __call__(self) -> Connection:
+        """A protocol for a connection just accepted."""
+        return Connection(self, **self._options)
+
+    def _request(self, message: Any, *more: Any) -> web.BaseRequest:  # noqa: ANN401 - aiohttp's, passed through
+        """A request whose URL is only looked at when it is a path: aiohttp dies of some others (`GET http://xn--`).
+
+        What was sent stays readable as `raw_path`, for the handler to refuse.
+        """
+        path = message.path or ""
+        return self._make_request(message if path.startswith("/") else message._replace(path=path, url=URL("/")), *more)
+
+    def _serve(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        if request.version not in (HttpVersion10, HttpVersion11):  # the parser takes 0.9 and 2.0 for well-formed
+            raise BadHttpMessage(MALFORMED)
+        return self._handler(request)
+
+    @property
+    def full(self) -> bool:
+        """Whether one more would be too many."""
+        return len(self._connections) >= self._max_connections

@@ -1,0 +1,152 @@
+"""Who may not even ask."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.handout.guard import BROWSER, CONTENT_TYPE, FORWARDED, HOST, METADATA, TARGET, Guard
+from broker.heads import REFUSALS, Refusal
+
+PATH = "/v1/tokens/users-api"
+HOST_FIELD = ("Host", "localhost:7180")
+MARK = ("Metadata", "true")
+JSON = ("Content-Type", "application/json")
+GOOD = [HOST_FIELD, MARK, JSON]
+REFUSED = (TARGET, HOST, FORWARDED, BROWSER, METADATA, CONTENT_TYPE)
+
+strict = Guard(require_header=True, allowed_hosts=["Broker.Internal"])
+lenient = Guard(require_header=False, allowed_hosts=[])
+
+
+def judge(
+    *fields: tuple[str, str], method: str = "GET", target: str = PATH, over_unix: bool = False, guard: Guard = strict
+) -> Refusal | None:
+    return guard(method, target, fields, over_unix=over_unix)
+
+
+def test_a_workload_that_asks_directly_may_ask() -> None:
+    assert judge(HOST_FIELD, MARK) is None
+    assert judge(*GOOD, method="POST") is None
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
+@pytest.mark.parametrize("target", ["/v1", "/v1/", "/v1?x", PATH, "/v1/token", "/v1/nothing", "/v1/token?wait=5s"])
+def test_every_request_to_the_api_needs_the_header(method: str, target: str) -> None:
+    assert judge(HOST_FIELD, JSON, method=method, target=target) is METADATA
+    assert judge(HOST_FIELD, JSON, method=method, target=target, over_unix=True) is METADATA
+    assert judge(*GOOD, method=method, target=target) is None
+
+
+@pytest.mark.parametrize("value", ["", "false", "1", "true, true", "yes"])
+def test_the_header_says_true(value: str) -> None:
+    assert judge(HOST_FIELD, ("Metadata", value)) is METADATA
+    assert judge(HOST_FIELD, ("metadata", "True")) is None
+
+
+def test_the_header_may_be_waived_by_the_configuration_alone() -> None:
+    assert judge(HOST_FIELD, guard=lenient) is None
+    assert judge(HOST_FIELD, ("Origin", "null"), guard=lenient) is BROWSER
+
+
+@pytest.mark.parametrize("target", ["/", "/metrics", "/v10/token", "/oauth2/token"])
+def test_elsewhere_the_header_is_not_needed(target: str) -> None:
+    assert judge(HOST_FIELD, target=target, method="POST") is None
+    assert judge(("Host", "evil.example"), target=target) is HOST
+
+
+def test_a_foreign_host_is_refused_on_tcp_and_means_nothing_on_a_socket() -> None:
+    assert judge(("Host", "evil.example"), MARK) is HOST
+    assert judge(("Host", "evil.example"), MARK, over_unix=True) is None
+    assert judge(MARK, over_unix=True) is None
+
+
+def test_there_is_one_host() -> None:
+    assert judge(MARK) is HOST
+    assert judge(HOST_FIELD, MARK, HOST_FIELD) is HOST
+    assert judge(HOST_FIELD, MARK, ("HOST", "evil.example")) is HOST
+
+
+def test_an_allowed_host_is_allowed_in_any_case() -> None:
+    assert judge(("Host", "broker.INTERNAL:7180"), MARK) is None
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "x-forwarded-host", "X-FORWARDED-PROTO", "Forwarded", "Via"])
+@pytest.mark.parametrize("over_unix", [False, True])
+def test_what_a_proxy_passed_on_is_refused(*, name: str, over_unix: bool) -> None:
+    assert judge(*GOOD, (name, "10.0.0.1"), over_unix=over_unix) is FORWARDED
+
+
+@pytest.mark.parametrize("name", ["Origin", "Sec-Fetch-Site", "sec-fetch-site", "ORIGIN"])
+@pytest.mark.parametrize("value", ["", "null", "same-origin", "http://localhost:7180"])
+def test_what_a_web_page_caused_is_refused(name: str, value: str) -> None:
+    assert judge(*GOOD, (name, value)) is BROWSER
+
+
+def test_what_node_sends_is_served() -> None:
+    node = [("accept", "*/*"), ("accept-language", "*"), ("sec-fetch-mode", "cors"), ("user-agent", "node")]
+    assert judge(*GOOD, *node) is None
+
+
+@pytest.mark.parametrize("target", [f"http://localhost{PATH}", f"https://evil.example{PATH}", "*", "evil:443", ""])
+def test_a_target_that_is_no_path_is_refused_whatever_else_is_right(target: str) -> None:
+    assert judge(*GOOD, target=target) is TARGET
+    assert judge(*GOOD, target=target, over_unix=True) is TARGET
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        [],
+        [("Content-Type", "text/plain")],
+        [("Content-Type", "application/x-www-form-urlencoded")],
+        [("Content-Type", "multipart/form-data; boundary=application/json")],
+        [("Content-Type", "text/plain, application/json")],
+        [("Content-Type", "application/json-seq")],
+        [JSON, ("Content-Type", "text/plain")],
+    ],
+)
+def test_a_post_that_a_form_could_send_is_refused(types: list[tuple[str, str]]) -> None:
+    assert judge(HOST_FIELD, MARK, *types, method="POST") is CONTENT_TYPE
+
+
+@pytest.mark.parametrize("value", ["application/json", "Application/JSON", "application/json; charset=utf-8"])
+def test_a_post_of_json_is_not(value: str) -> None:
+    assert judge(HOST_FIELD, MARK, ("content-type", value), method="POST") is None
+
+
+def test_every_refusal_says_what_to_do_and_has_a_reason_of_the_closed_set() -> None:
+    assert {refusal.reason for refusal in REFUSED} < set(REFUSALS)
+    assert [refusal.status for refusal in REFUSED] == [403] * 5 + [415]
+    assert '"Metadata: true"' in METADATA.description
+    assert "api.allowed_hosts" in HOST.description
+    assert "NO_PROXY" in TARGET.description
+
+
+NAMES = st.sampled_from(
+    ["Host", "Metadata", "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Via", "Forwarded", "X-Forwarded-For", "Accept"]
+) | st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=20)
+VALUES = st.sampled_from(["localhost", "true", "evil.example", "application/json", "null"]) | st.text(max_size=30)
+FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=8)
+TARGETS = st.sampled_from([PATH, "/v1/token", "/", "http://x/", "*"]) | st.text(max_size=30)
+
+
+@given(method=st.text(max_size=10), target=TARGETS, fields=FIELDS, over_unix=st.booleans())
+def test_any_head_is_judged_in_fixed_words(
+    *, method: str, target: str, fields: list[tuple[str, str]], over_unix: bool
+) -> None:
+    refusal = judge(*fields, method=method, target=target, over_unix=over_unix)
+    assert refusal is None or refusal in REFUSED
+
+
+@given(FIELDS, st.permutations(GOOD), st.data())
+def test_nothing_added_to_a_refused_head_makes_it_good_but_what_the_refusal_asks_for(
+    fields: list[tuple[str, str]], good: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    bad = data.draw(st.sampled_from([("Origin", "null"), ("Via", "1.1 x"), ("x-forwarded-for", "x"), HOST_FIELD]))
+    head = data.draw(st.permutations([*good, *fields, bad]))
+    assert judge(*head, method="POST") is not None
+
+
+@given(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=20), st.text(max_size=20))
+def test_headers_of_no_concern_change_nothing(name: str, value: str) -> None:
+    assert judge(*GOOD, (f"app-{name}", value)) is None

@@ -1,0 +1,438 @@
+"""The workload API over real sockets: what is handed out, to whom, and what is said when there is nothing."""
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from broker.diagnosis import Act, Diagnosis
+from broker.events import Refused, Served
+from broker.handout.server import ROUTES
+from broker.handout.tokens import parse_query, parse_wait
+from desk import MARK, SECRET, Desk, open_desk
+from raw_http import ask, get, wire
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    async with open_desk() as one:
+        yield one
+
+
+async def test_a_held_token_is_answered_as_the_documentation_shows(desk: Desk) -> None:
+    desk.put("users-api")
+    desk.time += 8.75
+    answer = await desk.get("/v1/tokens/users-api")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.body == (
+        f'{{"access_token":"{SECRET}","token_type":"Bearer","expires_in":291,"expires_at":1800,"scope":"a b"}}'.encode()
+    )
+    assert desk.handed_out == ["users-api"]
+    assert desk.served == [("/v1/tokens/{name}", 200)]
+
+
+async def test_no_answer_lets_another_origin_read_it(desk: Desk) -> None:
+    desk.put("users-api")
+    for target in ("/v1/tokens/users-api", "/v1/tokens/absent", "/"):
+        answer = await desk.get(target)
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+        assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_what_is_left_is_counted_on_the_boot_clock_and_dated_on_the_wall(desk: Desk) -> None:
+    desk.put("users-api", lifetime=3600)
+    desk.time += 100
+    desk.wall_ahead += 7200  # somebody set the wall clock
+    members = (await desk.get("/v1/tokens/users-api")).json
+    assert members["expires_in"] == 3500
+    assert members["expires_at"] == math.floor(desk.time + desk.wall_ahead + 3500)
+
+
+async def test_what_is_left_is_never_below_one(desk: Desk) -> None:
+    desk.put("users-api", lifetime=2)
+    desk.time += 1.7
+    assert (await desk.get("/v1/tokens/users-api")).json["expires_in"] == 1
+
+
+async def test_an_expired_token_is_not_handed_out(desk: Desk) -> None:
+    desk.put("users-api", lifetime=300)
+    desk.time += 295
+    answer = await desk.get("/v1/tokens/users-api")
+    assert answer.status == 503
+    assert SECRET.encode() not in answer.body
+    assert desk.handed_out == []
+
+
+async def test_plain_text_is_the_bare_token(desk: Desk) -> None:
+    desk.put("users-api")
+    answer = await desk.get("/v1/tokens/users-api", "Accept: text/plain")
+    assert answer.body == SECRET.encode()
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_several_accept_headers_count_together(desk: Desk) -> None:
+    desk.put("users-api")
+    answer = await desk.get("/v1/tokens/users-api", "Accept: application/json;q=0.5", "Accept: text/plain")
+    assert answer.body == SECRET.encode()
+
+
+async def test_errors_are_plain_text_for_who_asked_for_it(desk: Desk) -> None:
+    answer = await desk.get("/v1/tokens/users-api", "Accept: text/plain")
+    assert answer.status == 503
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.body.startswith(b"temporarily_unavailable: ")
+    assert answer.body.count(b"\n") == 1
+
+
+async def test_neither_json_nor_plain_text_is_not_acceptable(desk: Desk) -> None:
+    desk.put("users-api")
+    answer = await desk.get("/v1/tokens/users-api", "Accept: text/html")
+    assert (answer.status, answer.json["error"]) == (406, "not_acceptable")
+    assert desk.handed_out == []
+
+
+async def test_a_head_request_has_the_head_alone_and_hands_nothing_out(desk: Desk) -> None:
+    desk.put("users-api")
+    async with wire(desk.addresses[0]) as one:
+        await one.send(get("/v1/tokens/users-api", MARK, method="HEAD") + get("/", MARK))
+        head = await one.answer(body=False)
+        assert head.status == 200
+        assert int(head.headers["content-length"]) > len(SECRET)
+        assert (await one.answer()).status == 404
+    assert desk.handed_out == []
+
+
+async def test_the_only_token_needs_no_name() -> None:
+    async with open_desk("users-api") as desk:
+        desk.put("users-api")
+        assert (await desk.get("/v1/token")).json["access_token"] == SECRET
+        assert desk.served == [("/v1/token", 200)]
+        assert desk.handed_out == ["users-api"]
+
+
+async def test_the_token_called_default_needs_no_name() -> None:
+    async with open_desk("users-api", "default") as desk:
+        desk.put("default", text="the-default")
+        assert (await desk.get("/v1/token")).json["access_token"] == "the-default"
+
+
+async def test_several_tokens_without_a_default_need_a_name(desk: Desk) -> None:
+    answer = await desk.get("/v1/token")
+    assert (answer.status, answer.json["error"]) == (404, "unknown_token")
+    assert "groups, users-api" in answer.json["error_description"]
+
+
+@pytest.mark.parametrize("name", ["absent", "users%2Dapi", "USERS-API", "", "users-api;v=1", "users-api#", "%00"])
+async def test_an_unknown_name_gets_the_list_of_names_and_no_echo(name: str, desk: Desk) -> None:
+    desk.put("users-api")
+    answer = await desk.get(f"/v1/tokens/{name}")
+    assert (answer.status, answer.json["error"]) == (404, "unknown_token")
+    assert answer.json["error_description"] == "There is no such token. Configured: groups, users-api."
+    assert desk.served == [("/v1/tokens/{name}", 404)]
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/", "/v1", "/v1/", "/v1/token/", "/v1/tokens", "/v1/tokens/users-api/", "/v1//tokens/users-api", "//v1/token"],
+)
+async def test_other_paths_are_not_found(target: str, desk: Desk) -> None:
+    desk.put("users-api")
+    answer = await desk.get(target)
+    assert (answer.status, answer.json["error"]) == (404, "not_found")
+    assert desk.served == [("other", 404)]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "POST"])
+async def test_a_token_is_only_read(method: str, desk: Desk) -> None:
+    desk.put("users-api")
+    for target in ("/v1/tokens/users-api", "/v1/token"):
+        answer = await desk.get(target, "Content-Type: application/json", method=method)
+        assert (answer.status, answer.json["error"]) == (405, "method_not_allowed")
+        assert answer.headers["allow"] == "GET, HEAD"
+
+
+DNS = Diagnosis(
+    reason="dns_failed",
+    act=Act.SERVER,
+    cause="The name acme.okta.com does not resolve.",
+    fix="Check the pod's DNS.",
+)
+
+
+async def test_before_the_first_token_the_broker_says_that_it_is_starting(desk: Desk) -> None:
+    answer = await desk.get("/v1/tokens/users-api")
+    assert answer.status == 503
+    assert answer.headers["retry-after"] == "1"
+    assert answer.json["error"] == "temporarily_unavailable"
+    assert answer.json["reason"] == "starting"
+
+
+async def test_a_failure_is_told_with_reason_and_hint_and_never_with_the_servers_status(desk: Desk) -> None:
+    desk.failures["users-api"] = DNS
+    answer = await desk.get("/v1/tokens/users-api")
+    assert answer.status == 503
+    assert answer.json == {
+        "error": "temporarily_unavailable",
+        "error_description": "There is no valid token users-api now. The name acme.okta.com does not resolve.",
+        "reason": "dns_failed",
+        "hint": "Check the pod's DNS.",
+    }
+
+
+async def test_a_valid_token_is_not_withheld_because_a_refresh_failed(desk: Desk) -> None:
+    desk.put("users-api")
+    desk.failures["users-api"] = DNS
+    assert (await desk.get("/v1/tokens/users-api")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("ahead", "seconds"), [(-5, "1"), (0, "1"), (0.2, "1"), (1.2, "2"), (30, "30"), (59.5, "60"), (3600, "60")]
+)
+async def test_retry_after_is_when_the_next_attempt_is_due_within_a_minute(
+    ahead: float, seconds: str, desk: Desk
+) -> None:
+    desk.next_at["users-api"] = desk.time + ahead
+    assert (await desk.get("/v1/tokens/users-api")).headers["retry-after"] == seconds
+
+
+async def test_who_waits_has_the_first_token_when_it_arrives(desk: Desk) -> None:
+    asyncio.get_running_loop().call_later(0.1, desk.put, "users-api")
+    answer = await desk.get("/v1/tokens/users-api?wait=5s")
+    assert answer.json["access_token"] == SECRET
+    (served,) = [event for event in desk.told if isinstance(event, Served)]
+    assert served.seconds is None, "how long a client chose to wait is no measure of ours"
+
+
+async def test_a_wait_in_vain_ends_as_unavailable(desk: Desk) -> None:
+    began = time.monotonic()
+    answer = await desk.get("/v1/tokens/users-api?wait=200ms")
+    assert answer.status == 503
+    assert 0.2 <= time.monotonic() - began < 1
+
+
+async def test_a_wait_for_a_held_token_is_none(desk: Desk) -> None:
+    desk.put("users-api")
+    assert (await desk.get("/v1/tokens/users-api?wait=30s")).status == 200
+
+
+async def test_waiters_take_at_most_half_of_the_connections() -> None:
+    async with open_desk(max_connections=4) as desk:
+        waiting = [asyncio.create_task(desk.get("/v1/tokens/users-api?wait=10s")) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        assert (await desk.get("/v1/tokens/users-api?wait=10s")).status == 503
+        desk.put("users-api")
+        assert [answer.status for answer in await asyncio.gather(*waiting)] == [200, 200]
+        assert (await desk.get("/v1/tokens/groups?wait=10ms")).status == 503, "room to wait again"
+
+
+@pytest.mark.looptime
+async def test_a_waiter_that_goes_away_makes_room() -> None:
+    async with open_desk(max_connections=2) as desk:
+        async with wire(desk.addresses[0]) as one:
+            await one.send(get("/v1/tokens/users-api?wait=30s", MARK))
+            await asyncio.sleep(1)
+        await asyncio.sleep(3)
+        assert desk.served == [("/v1/tokens/{name}", 499)]
+        asyncio.get_running_loop().call_later(1, desk.put, "users-api")
+        assert (await desk.get("/v1/tokens/users-api?wait=5s")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "description"),
+    [
+        ("min_ttl=120s", "Unknown query parameter: min_ttl. Known: wait."),
+        ("wait=1s&extra=x", "Unknown query parameter: extra. Known: wait."),
+        ("%3Cscript%3E=1", "Unknown query parameter: (not a name). Known: wait."),
+        ("wait=1s&wait=2s", "The query parameter wait is given twice."),
+        ("wait=5", "The query parameter wait is a duration like 5s."),
+        ("wait", "The query parameter wait is a duration like 5s."),
+        ("wait=-1s", "The query parameter wait is a duration like 5s."),
+        ("wait=s3cret", "The query parameter wait is a duration like 5s."),
+        ("wait=31s", "The query parameter wait is at most 30s."),
+        ("wait=1h", "The query parameter wait is at most 30s."),
+    ],
+)
+async def test_a_query_that_is_not_understood_is_refused_in_words_that_echo_no_value(
+    query: str, description: str, desk: Desk
+) -> None:
+    desk.put("users-api")
+    answer = await desk.get(f"/v1/tokens/users-api?{query}")
+    assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+    assert answer.json["error_description"] == description
+
+
+@given(st.text(max_size=40))
+def test_any_query_is_parameters_or_a_problem(query: str) -> None:
+    parameters = parse_query(query)
+    if isinstance(parameters, dict):
+        assert set(parameters) <= {"wait"}
+        parse_wait(parameters.get("wait", "0s"))
+
+
+@pytest.mark.parametrize("query", ["?", "?wait=0s", "?wait=1h0.5s&", "?wait=1s"])
+async def test_a_query_that_asks_nothing_is_none(query: str, desk: Desk) -> None:
+    desk.put("users-api")
+    expected = 400 if "1h" in query else 200
+    assert (await desk.get(f"/v1/tokens/users-api{query}")).status == expected
+
+
+GUARDED = {
+    "metadata_header": get("/v1/tokens/users-api"),
+    "host": get("/v1/tokens/users-api", MARK, host="evil.example"),
+    "forwarded": get("/v1/tokens/users-api", MARK, "X-Forwarded-For: 10.0.0.1"),
+    "browser": get("/v1/tokens/users-api", MARK, "Origin: http://evil.example"),
+    "target": get("http://localhost/v1/tokens/users-api", MARK),
+    "content_type": get("/v1/tokens/users-api", MARK, method="POST", body=b"{}"),
+}
+
+
+@pytest.mark.parametrize("reason", GUARDED)
+async def test_the_guard_stands_before_everything(reason: str, desk: Desk) -> None:
+    desk.put("users-api")
+    answer = await ask(desk.addresses[0], GUARDED[reason])
+    assert answer.status == (415 if reason == "content_type" else 403)
+    assert answer.json["reason"] == reason
+    assert b"evil" not in answer.body
+    assert SECRET.encode() not in answer.body
+    assert Refused(reason=reason) in desk.told
+    assert desk.handed_out == []
+
+
+async def test_the_header_is_not_needed_where_the_configuration_waives_it() -> None:
+    async with open_desk(require_header=False, allowed_hosts=("broker.internal",)) as desk:
+        desk.put("users-api")
+        answer = await ask(desk.addresses[0], get("/v1/tokens/users-api", host="broker.internal:7180"))
+        assert answer.status == 200
+
+
+async def test_no_host_is_asked_for_on_a_socket(tmp_path: Path) -> None:
+    async with open_desk(listen=(f"unix:{tmp_path}/api.sock",)) as desk:
+        desk.put("users-api")
+        assert (await ask(desk.addresses[0], get("/v1/token", MARK, host="x"))).status == 404
+        assert (await ask(desk.addresses[0], get("/v1/tokens/users-api", MARK, host="x"))).status == 200
+
+
+def post(body: bytes = b"", *fields: str) -> bytes:
+    return get("/v1/token", MARK, "Content-Type: application/json", *fields, method="POST", body=body)
+
+
+async def test_a_body_is_read_before_the_next_request(desk: Desk) -> None:
+    async with wire(desk.addresses[0]) as one:
+        assert (await one.ask(post(b"x" * 65536))).status == 405
+        chunked = post(b"", "Transfer-Encoding: chunked") + b"5\r\nhello\r\n0\r\n\r\n"
+        assert (await one.ask(chunked)).status == 405
+        assert (await one.ask(get("/", MARK))).status == 404
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_over_the_limit_is_refused_and_the_connection_closed(*, chunked: bool, desk: Desk) -> None:
+    async with wire(desk.addresses[0]) as one:
+        if chunked:
+            await one.send(post(b"", "Transfer-Encoding: chunked") + b"10001\r\n" + b"x" * 0x10001 + b"\r\n0\r\n\r\n")
+        else:
+            await one.send(post(b"x" * 0x10001))
+        answer = await one.answer()
+        assert (answer.status, answer.json["error"]) == (413, "content_too_large")
+        assert "65536 bytes" in answer.json["error_description"]
+        assert await one.rest() == b""
+
+
+async def test_a_body_that_is_not_chunked_as_announced_is_malformed(desk: Desk) -> None:
+    async with wire(desk.addresses[0]) as one:
+        await one.send(post(b"", "Transfer-Encoding: chunked"))
+        await asyncio.sleep(0.05)
+        answer = await one.ask(b"s3cret\r\n")
+        assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+        assert await one.rest() == b""
+    assert desk.told == [Refused(reason="malformed"), Served(route="/v1/token", code=400, seconds=0.0)]
+
+
+async def test_a_client_that_asks_whether_to_send_its_body_is_told_to(desk: Desk) -> None:
+    async with wire(desk.addresses[0]) as one:
+        await one.send(post(b"", "Content-Length: 5", "Expect: 100-continue"))
+        assert await one.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert (await one.ask(b"hello")).status == 405
+        refused = await one.ask(post(b"", "Content-Length: 99999", "Expect: 100-continue"))
+        assert refused.status == 413, "before it has sent it"
+
+
+@pytest.mark.looptime
+async def test_a_body_that_dribbles_is_given_up() -> None:
+    async with open_desk() as desk, wire(desk.addresses[0]) as one:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await one.send(post(b"", "Content-Length: 100"))
+        for _ in range(9):
+            await asyncio.sleep(1)
+            await one.send(b"x")
+        head = await one.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 408 ")
+        assert loop.time() - began == pytest.approx(10, abs=1)
+
+
+async def test_a_bug_is_counted_as_a_500() -> None:
+    async with open_desk() as desk:
+        desk.put("users-api", text=None)  # type: ignore[arg-type]  # the bug
+        assert (await desk.get("/v1/tokens/users-api", "Accept: text/plain")).status == 500
+        assert desk.served == [("/v1/tokens/{name}", 500)]
+
+
+async def test_a_request_is_timed(desk: Desk) -> None:
+    desk.put("users-api")
+    desk.handout._now = iter([1.0, 1.25]).__next__
+    await desk.get("/v1/tokens/users-api")
+    assert Served(route="/v1/tokens/{name}", code=200, seconds=0.25) in desk.told
+
+
+TARGETS = st.sampled_from(["/v1/tokens/users-api", "/v1/token", "/v1/tokens/x", "/", "http://x/", "*", "/v1"])
+FIELDS = st.sampled_from([MARK, "Origin: x", "Accept: text/plain", "Accept: x/y", "Via: x", "Content-Type: text/plain"])
+HEADS = st.builds(
+    lambda target, query, fields, method, host: get(target + query, *fields, method=method, host=host),
+    TARGETS,
+    st.sampled_from(["", "?wait=0s", "?wait=1ms", "?x=1"]),
+    st.lists(FIELDS, max_size=4),
+    st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "DELETE", "CONNECT"]),
+    st.sampled_from(["localhost", "127.0.0.1:7180", "evil.example"]),
+)
+
+
+@examples(max_examples=40)
+@given(st.lists(HEADS, min_size=1, max_size=20))
+def test_whatever_is_asked_no_token_leaves_without_the_header_and_a_good_host(heads: list[bytes]) -> None:
+    async def ask_all() -> list[tuple[bytes, bytes]]:
+        async with open_desk() as desk:
+            desk.put("users-api")
+            answers = [(head, await until_closed(desk.addresses[0], head)) for head in heads]
+            assert {route for route, _ in desk.served} <= set(ROUTES)
+            return answers
+
+    async def until_closed(address: str, head: bytes) -> bytes:
+        async with wire(address) as one:
+            await one.send(head)
+            one.writer.write_eof()
+            return await one.rest()
+
+    for head, answer in asyncio.run(ask_all()):
+        assert b"access-control" not in answer.lower()
+        assert not answer.startswith(b"HTTP/1.1 500")
+        if SECRET.encode() in answer:
+            assert MARK.encode() in head
+            assert b"evil" not in head
+            assert b"Origin" not in head
+            assert b"Via" not in head
+            assert head.startswith(b"GET /v1/tokens/users-api")
+
+
+async def test_the_answer_is_json_whatever_the_server_called_its_scopes(desk: Desk) -> None:
+    desk.put("users-api", text='quote"\\', scope='read:"all" é')
+    members = (await desk.get("/v1/tokens/users-api")).json
+    assert (members["access_token"], members["scope"]) == ('quote"\\', 'read:"all" é')
