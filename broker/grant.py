@@ -6,7 +6,7 @@ from collections.abc import Callable
 from broker.assertion import make_assertion
 from broker.diagnosis import Act, diagnose
 from broker.discovery import Discovery
-from broker.errors import RefusalError
+from broker.errors import RefusalError, SecretFileError
 from broker.events import ClockMeasured, Observer
 from broker.schedule import LIMIT_MARGIN, MAX_LIMIT
 from broker.secret_files import read_members
@@ -18,6 +18,8 @@ from broker.tokens import Token
 from broker.transport import Reply, Transport
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+#: Form fields that are ours to say.
+OURS = frozenset({"grant_type", "scope", "client_id", "client_assertion", "client_assertion_type", "client_secret"})
 #: `iat` is this many seconds in the past: servers refuse one that is in their future, by however little.
 BACK_DATED = 5.0
 
@@ -89,7 +91,7 @@ class Grant:
     async def _form(self, token: TokenSettings, endpoint: str, signer: Signer) -> list[tuple[str, str]]:
         fields: dict[str, object] = {**token.parameters}
         if token.parameters_file:
-            fields |= read_members(token.parameters_file)
+            fields |= _parameters(token.parameters_file)
         fields["grant_type"] = token.grant
         if token.scopes:
             fields["scope"] = " ".join(token.scopes)
@@ -145,3 +147,10 @@ class Grant:
             self.clock.refused()
             return self.clock.correction(now=now, wall=wall) != before
         return act is Act.REBUILD
+
+
+def _parameters(file: str) -> dict[str, object]:
+    parameters = read_members(file)
+    if ours := sorted(OURS & parameters.keys()):
+        raise SecretFileError(f"{file} may not hold {', '.join(ours)}: that is for the broker to say")
+    return parameters

@@ -6,44 +6,70 @@ and the configuration reference. Times are seconds.
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST = 365 * 86400.0
 NAME = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Meta(pattern=NAME)]
+#: JWS algorithms a client may sign with (RFC 7518 section 3.1, RFC 8037).
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 
 class Duration(float):
-    """Seconds, written `300s`, `5m`, `1h30m`."""
+    """Seconds, in whole milliseconds, written `300s`, `5m`, `1h30m`."""
 
     __slots__ = ()
+    PATTERN: ClassVar[str] = r"([0-9]+(\.[0-9]+)?(ms|[smhd]))+"
 
     @classmethod
     def parse(cls, text: object) -> "Duration":
-        """Raises ValueError with a sentence when `text` is not a duration."""
-        if isinstance(text, str) and re.fullmatch(r"(\d+(\.\d+)?(ms|[smhd]))+", text):
-            return cls(sum(float(n) * UNITS[u] for n, u in re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd])", text)))
-        raise ValueError(f"{text!r} is not a duration; write it like 300s, 5m or 1h")
+        """Raises ValueError with a sentence when `text` is not a duration of at most a year."""
+        if isinstance(text, int | float) or (isinstance(text, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", text)):
+            raise ValueError(f"{text!s:.20} has no unit; write {text!s:.20}s if seconds are meant")
+        if not isinstance(text, str) or not re.fullmatch(Duration.PATTERN, text):
+            raise ValueError(f"{text!r:.60} is not a duration; write it like 300s, 5m or 1h")
+        parts = re.findall(r"([0-9.]+)(ms|[smhd])", text)
+        seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
+        if seconds > LONGEST:
+            raise ValueError(f"{text!r:.60} is longer than a year")
+        return cls(round(seconds, 3))
+
+    def __str__(self) -> str:
+        """As the configuration writes it; `parse` gives back the same."""
+        if not self.is_integer():
+            return f"{round(self * 1000)}ms"
+        seconds = int(self)
+        for unit, size in (("h", 3600), ("m", 60)):
+            if seconds and seconds % size == 0:
+                return f"{seconds // size}{unit}"
+        return f"{seconds}s"
 
 
 class Wait(Duration):
     """A duration, or `forever`."""
 
     __slots__ = ()
+    PATTERN: ClassVar[str] = rf"forever|{Duration.PATTERN}"
 
     @classmethod
     def parse(cls, text: object) -> "Wait":
         """As `Duration.parse`; `forever` is infinity."""
         return cls(math.inf if text == "forever" else super().parse(text))
 
+    def __str__(self) -> str:
+        """As the configuration writes it."""
+        return "forever" if math.isinf(self) else super().__str__()
+
 
 class Ahead(str):
     """How long before expiry a token is replaced: `auto`, a duration, or a share of its lifetime (`20%`)."""
 
     __slots__ = ()
+    PATTERN: ClassVar[str] = rf"auto|[0-9]+(\.[0-9]+)?%|{Duration.PATTERN}"
 
     @classmethod
     def parse(cls, text: object) -> "Ahead":
@@ -52,14 +78,15 @@ class Ahead(str):
         try:
             ahead.of(1.0)
         except ValueError:
-            raise ValueError(f"{text!r} is not auto, a duration like 5m, or a share of the lifetime like 20%") from None
+            shown = f"{text!r:.60}"
+            raise ValueError(f"{shown} is not auto, a duration like 5m, or a share of the lifetime like 20%") from None
         return ahead
 
     def of(self, lifetime: float) -> float | None:
         """Seconds ahead of expiry for a token that lives `lifetime` seconds; `None` for auto."""
         if self == "auto":
             return None
-        if match := re.fullmatch(r"(\d+(?:\.\d+)?)%", self):
+        if match := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", self):
             return lifetime * float(match[1]) / 100
         return Duration.parse(str(self))
 
@@ -71,10 +98,23 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Api(Struct, frozen=True):
     """The workload API: what the containers beside the broker ask."""
 
-    listen: Annotated[tuple[str, ...], Meta(description="Loopback addresses and unix: paths.")] = ("localhost:7180",)
-    require_header: Annotated[bool, Meta(description='Every /v1 request must carry "Metadata: true".')] = True
+    listen: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            description="Where workloads ask: loopback addresses such as localhost:7180, and unix: paths. Anything else"
+            " is refused, because tokens are handed out here.",
+        ),
+    ] = ("localhost:7180",)
+    require_header: Annotated[
+        bool,
+        Meta(
+            description='Every /v1 request must carry "Metadata: true", which a browser or a tricked server cannot add.'
+        ),
+    ] = True
     allowed_hosts: Annotated[
-        tuple[str, ...], Meta(description="Host names accepted besides localhost and loopback literals.")
+        tuple[str, ...],
+        Meta(description="Host names accepted besides localhost and loopback literals, without port (TCP only)."),
     ] = ()
     max_connections: Annotated[int, Meta(ge=1, description="Connections held at once; more are closed unread.")] = 512
 
@@ -82,31 +122,48 @@ class Api(Struct, frozen=True):
 class Admin(Struct, frozen=True):
     """Health, metrics and public keys; no secret is served here."""
 
-    listen: Annotated[tuple[str, ...], Meta(description="Addresses; ':7181' is every family the host has.")] = (
-        ":7181",
-    )
-    status: Annotated[Literal["loopback", "any", "off"], Meta(description="Who may read the texts of failures.")] = (
-        "loopback"
-    )
+    listen: Annotated[
+        tuple[str, ...],
+        Meta(
+            min_length=1,
+            description='Addresses for probes and metrics; ":7181" is every address family the host has.',
+        ),
+    ] = (":7181",)
+    status: Annotated[
+        Literal["loopback", "any", "off"],
+        Meta(
+            description="Who may read the texts of failures: loopback peers (kubectl port-forward is one), any peer, or"
+            " nobody (off)."
+        ),
+    ] = "loopback"
 
 
 class Shutdown(Struct, frozen=True):
     """What happens after SIGTERM."""
 
-    drain: Annotated[Duration, Meta(description="Keep serving this long after SIGTERM.")] = Duration(0)
+    drain: Annotated[
+        Duration, Meta(description="Keep serving this long after SIGTERM, for pods without native sidecars.")
+    ] = Duration(0)
 
 
 class Startup(Struct, frozen=True):
     """What /startupz promises."""
 
-    wait: Annotated[Wait, Meta(description="/startupz turns 200 after this, or 'forever'.")] = Wait(60)
+    wait: Annotated[Wait, Meta(description='/startupz turns 200 after this even without tokens; or "forever".')] = Wait(
+        60
+    )
 
 
 class Log(Struct, frozen=True):
     """What is written to stdout."""
 
-    format: Literal["auto", "json", "text"] = "auto"
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Annotated[
+        Literal["auto", "json", "text"],
+        Meta(description="One JSON object or one text line an event; auto: text on a terminal."),
+    ] = "auto"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least important events that are written.")
+    ] = "info"
     audit: Annotated[bool, Meta(description="One line for every token handed out.")] = False
 
 
@@ -114,68 +171,144 @@ class Http(Struct, frozen=True):
     """How authorization servers are reached."""
 
     timeout: Annotated[Duration, Meta(description="For one whole request.")] = Duration(10)
-    connect_timeout: Duration = Duration(3)
-    proxy: Annotated[str | None, Meta(description="A URL; null: from the environment; none: no proxy.")] = None
-    proxy_password_file: Annotated[str | None, Meta(description="Its password; the user stands in the URL.")] = None
-    ca_file: Annotated[str | None, Meta(description="PEM certificates trusted besides the system's; re-read.")] = None
+    connect_timeout: Annotated[Duration, Meta(description="For the connection, TLS included; at most timeout.")] = (
+        Duration(3)
+    )
+    proxy: Annotated[
+        str | None,
+        Meta(
+            description="The proxy's URL, without a password. null: HTTPS_PROXY, HTTP_PROXY and NO_PROXY from the"
+            " environment. none: no proxy."
+        ),
+    ] = None
+    proxy_password_file: Annotated[
+        str | None, Meta(description="A file with the proxy's password; the user stands in the URL.")
+    ] = None
+    ca_file: Annotated[
+        str | None, Meta(description="PEM certificates trusted besides the system's; re-read when they change.")
+    ] = None
 
 
 class KeySettings(Struct, frozen=True):
     """Where one private key is, and what it is called."""
 
     file: Annotated[str, Meta(description="PEM, JWK or JWKS; re-read when its content changes.")]
-    kid: Annotated[str | None, Meta(description="Key id; by default the JWK's own.")] = None
-    kid_file: Annotated[str | None, Meta(description="A file that holds the key id.")] = None
-    algorithm: Annotated[str | None, Meta(description="By default from the key and the preset.")] = None
-    passphrase_file: Annotated[str | None, Meta(description="What an encrypted PEM is opened with.")] = None
+    kid: Annotated[str | None, Meta(description="Key id as registered at the provider; by default the JWK's own.")] = (
+        None
+    )
+    kid_file: Annotated[str | None, Meta(description="A file that holds the key id, instead of kid.")] = None
+    algorithm: Annotated[
+        str | None,
+        Meta(
+            description="What to sign with; by default the first of the client's algorithms that suits the key.",
+            extra_json_schema={"enum": [*ALGORITHMS, None]},
+        ),
+    ] = None
+    passphrase_file: Annotated[str | None, Meta(description="A file with the passphrase of an encrypted PEM.")] = None
 
 
 class Assertion(Struct, frozen=True):
     """The JWT the client proves itself with (RFC 7523 section 3)."""
 
-    audience: Annotated[str, Meta(description="token_endpoint, issuer, or a literal.")]
-    lifetime: Duration = Duration(60)
-    typ: str = "JWT"
-    claims: Annotated[dict[str, object], Meta(description="Further claims; not iss sub aud exp iat nbf jti.")] = {}
-    claims_file: Annotated[str | None, Meta(description="The same, a JSON object in a file, for secrets.")] = None
+    audience: Annotated[
+        str,
+        Meta(
+            description="The aud claim: token_endpoint or issuer (the URL of either), or a literal. By default the"
+            " provider's; generic has none, so it must be written there."
+        ),
+    ]
+    lifetime: Annotated[
+        Duration, Meta(description="From iat to exp; at least 10s, at most what the provider takes.")
+    ] = Duration(60)
+    typ: Annotated[str, Meta(description="The typ header; client-authentication+jwt where the server asks for it.")] = (
+        "JWT"
+    )
+    claims: Annotated[
+        dict[str, object], Meta(description="Further claims; not iss, sub, aud, exp, iat, nbf or jti.")
+    ] = {}
+    claims_file: Annotated[
+        str | None, Meta(description="Further claims as a JSON object in a file, for secret ones.")
+    ] = None
 
 
 class ClientSettings(Struct, frozen=True, kw_only=True):
     """One registration at an authorization server."""
 
-    provider: str = "generic"
-    issuer: Annotated[str | None, Meta(description="Issuer identifier, for discovery (RFC 8414).")] = None
-    token_endpoint: Annotated[str | None, Meta(description="The endpoint's URL, instead of discovery.")] = None
-    allow_http: Annotated[bool, Meta(description="Permit plain http beyond loopback.")] = False
-    client_id: str
-    send_client_id: Annotated[bool, Meta(description="Also send client_id in the form.")] = False
-    private_keys: Annotated[tuple[KeySettings, ...], Meta(min_length=1, description="In order of preference.")]
-    algorithms: tuple[str, ...] = ()
+    provider: Annotated[
+        str, Meta(description="The preset that knows what the server wants; see the table of providers.")
+    ] = "generic"
+    issuer: Annotated[
+        str | None,
+        Meta(
+            description="Issuer identifier, exactly as the server writes it; its metadata names the token endpoint"
+            " (RFC 8414 or OpenID Connect Discovery)."
+        ),
+    ] = None
+    token_endpoint: Annotated[
+        str | None,
+        Meta(description="The token endpoint's URL, instead of discovery; needed, unless there is an issuer."),
+    ] = None
+    allow_http: Annotated[
+        bool, Meta(description="Permit plain http beyond loopback. Tokens can then be read on the way; warned about.")
+    ] = False
+    client_id: Annotated[str, Meta(description="The client's identifier at the server.")]
+    send_client_id: Annotated[
+        bool, Meta(description="Also send client_id in the form; by default as the provider wants it.")
+    ] = False
+    private_keys: Annotated[
+        tuple[KeySettings, ...],
+        Meta(min_length=1, description="Several keys, in order of preference, instead of private_key."),
+    ]
+    algorithms: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="What the server accepts, in order of preference; by default the provider's. Empty: whatever"
+            " suits the key.",
+            extra_json_schema={"items": {"enum": list(ALGORITHMS)}},
+        ),
+    ] = ()
     assertion: Assertion
-    max_clock_offset: Duration = Duration(300)
-    http: Http = Http()
+    max_clock_offset: Annotated[
+        Duration,
+        Meta(description="Up to here a clock that differs from the server's is corrected, beyond only reported."),
+    ] = Duration(300)
+    http: Annotated[
+        Http, Meta(description="How this server is reached; what is not written is as in the top-level http.")
+    ] = Http()
 
 
 class Refresh(Struct, frozen=True):
     """When a token is replaced."""
 
-    ahead: Annotated[Ahead, Meta(description="auto, a duration, or a share of the lifetime.")] = Ahead("auto")
+    ahead: Annotated[
+        Ahead,
+        Meta(
+            description="How long before expiry: auto, a duration, or a share of the lifetime such as 20%; never more"
+            " than 90% of the lifetime."
+        ),
+    ] = Ahead("auto")
 
 
 class TokenSettings(Struct, frozen=True):
     """One token to keep fresh and hand out."""
 
-    client: str
-    grant: Literal["client_credentials"] = "client_credentials"
-    scopes: tuple[str, ...] = ()
-    audience: str | None = None
-    resource: Annotated[tuple[str, ...], Meta(description="Absolute URIs (RFC 8707).")] = ()
-    parameters: Annotated[dict[str, str], Meta(description="Further form fields; may not override ours.")] = {}
+    client: Annotated[str, Meta(description="Who asks for it; may be left out when there is one client.")]
+    grant: Annotated[Literal["client_credentials"], Meta(description="How it is asked for.")] = "client_credentials"
+    scopes: Annotated[tuple[str, ...], Meta(description="One entry a scope.")] = ()
+    audience: Annotated[str | None, Meta(description="The audience form field; Auth0 wants the API's identifier.")] = (
+        None
+    )
+    resource: Annotated[tuple[str, ...], Meta(description="Absolute URIs of the APIs it is meant for (RFC 8707).")] = ()
+    parameters: Annotated[
+        dict[str, str], Meta(description="Further form fields; may not override what the broker sends itself.")
+    ] = {}
     parameters_file: Annotated[
-        str | None, Meta(description="The same as a JSON object in a file, for secret ones.")
+        str | None, Meta(description="Further form fields as a JSON object in a file, for secret ones.")
     ] = None
     refresh: Refresh = Refresh()
-    assume_lifetime: Annotated[Duration, Meta(description="When the server names none.")] = Duration(300)
+    assume_lifetime: Annotated[Duration, Meta(description="How long it lives when the server does not say.")] = (
+        Duration(300)
+    )
     required: Annotated[bool, Meta(description="Counts for readiness.")] = True
 
 
@@ -187,5 +320,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     shutdown: Shutdown = Shutdown()
     startup: Startup = Startup()
     log: Log = Log()
-    clients: dict[str, ClientSettings]
-    tokens: dict[str, TokenSettings]
+    clients: Annotated[
+        dict[Name, ClientSettings], Meta(min_length=1, description="Registrations at authorization servers, by name.")
+    ]
+    tokens: Annotated[
+        dict[Name, TokenSettings],
+        Meta(min_length=1, description="Tokens to keep fresh; a workload asks for them by name."),
+    ]

@@ -1,0 +1,1 @@
+"""Health, metrics and public keys, for kubelet, Prometheus and people; no secret is served here."""

@@ -1,0 +1,169 @@
+"""The admin listener's paths. Whoever reaches the port may read them: no secret here, and few words for strangers."""
+
+import json
+from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.aiohttp import make_aiohttp_handler
+
+from broker.admin.health import Health, Verdict
+from broker.events import Observer, Refused, Served
+from broker.heads import host_permitted, is_path
+from broker.listener import over_unix
+from broker.settings import Settings
+
+#: The label `route` of the metrics, every one there is.
+ROUTES = (
+    "/",
+    "/livez",
+    "/startupz",
+    "/readyz",
+    "/readyz/{name}",
+    "/metrics",
+    "/clients/{name}/jwks.json",
+    "other",
+)
+
+PATHS = "The admin listener has: " + " ".join(ROUTES[1:-1])
+TARGET = "The request line must hold a path, not a URL; exempt the broker from the HTTP proxy (NO_PROXY)."
+HOST = (
+    "There must be one Host header, with localhost or an IP address. To be reached by another name, add that name to "
+    "api.allowed_hosts in the broker's configuration."
+)
+STATUS = (
+    "This page is for loopback peers, which `kubectl port-forward` makes of you; admin.status in the broker's "
+    "configuration says who else may read it."
+)
+NO_KEY = "No key of this client is loaded; the event key_refused in the broker's log says why."
+
+#: Seconds for which an authorization server may remember the public keys: a new key has to be seen soon.
+JWKS_MAX_AGE = 60
+
+
+class Admin:
+    """Answers kubelet, Prometheus, authorization servers that fetch keys, and people.
+
+    `public_jwks` has a callable for each client, which gives its public keys as a JWKS (RFC 7517 section 5).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        health: Health,
+        *,
+        registry: CollectorRegistry,
+        public_jwks: Mapping[str, Callable[[], dict[str, Any]]],
+        observe: Observer,
+    ) -> None:
+        self._status = settings.admin.status
+        self._allowed_hosts = frozenset(name.lower() for name in settings.api.allowed_hosts)
+        self._health = health
+        # Few bytes over a short way: compressing them would cost every scrape more than it saves.
+        self._metrics = make_aiohttp_handler(registry, disable_compression=True)
+        self._public_jwks = public_jwks
+        self._observe = observe
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request and tell how it went; not how long it took, which kubelet and Prometheus measure."""
+        segments = request.raw_path.partition("?")[0].split("/")[1:]
+        route, code = _route(segments), 500
+        try:
+            answer = await self._answer(request, route, segments)
+            code = answer.status
+        finally:
+            self._observe(Served(route=route, code=code, seconds=None))
+        answer.headers.setdefault("Cache-Control", "no-store")
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        return answer
+
+    async def _answer(self, request: web.BaseRequest, route: str, segments: list[str]) -> web.StreamResponse:
+        if refused := self._refuse(request, route):
+            return refused
+        answer: web.StreamResponse
+        match route:
+            case "/livez":
+                answer = self._verdict(request, self._health.live())
+            case "/startupz":
+                answer = self._verdict(request, self._health.started())
+            case "/readyz":
+                answer = self._verdict(request, self._health.ready())
+            case "/readyz/{name}":
+                verdict = self._health.ready_token(segments[1])
+                answer = self._verdict(request, verdict) if verdict else _text(404, "There is no such token.")
+            case "/metrics":
+                answer = await self._exposition(request)
+            case "/clients/{name}/jwks.json":
+                answer = self._jwks(segments[1])
+            case _:
+                answer = _text(200, PATHS) if self._trusts(request) else _text(403, STATUS)
+        return answer
+
+    def _refuse(self, request: web.BaseRequest, route: str) -> web.Response | None:
+        if not is_path(request.raw_path):
+            self._observe(Refused(reason="target"))
+            return _text(403, TARGET)
+        # A web page must not read this through a name that was rebound to us.
+        hosts = request.headers.getall("Host", [])
+        if not over_unix(request) and not host_permitted(hosts, allowed=self._allowed_hosts, any_address=True):
+            self._observe(Refused(reason="host"))
+            return _text(403, HOST)
+        if route == "other":
+            return _text(404, PATHS)
+        if request.method not in ("GET", "HEAD"):
+            return _text(405, "Everything here is read with GET.", Allow="GET, HEAD")
+        return None
+
+    async def _exposition(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._metrics(request)  # type: ignore[arg-type]  # it reads `query` and `headers` only
+        except TypeError:  # prometheus_client compares the version in `Accept` with a number, whatever it is
+            return _text(406, "Metrics come as text/plain; version=0.0.4 and application/openmetrics-text.")
+
+    def _verdict(self, request: web.BaseRequest, verdict: Verdict) -> web.Response:
+        return _text(200 if verdict.good else 503, verdict.text(details=self._trusts(request)))
+
+    def _jwks(self, client: str) -> web.Response:
+        if client not in self._public_jwks:
+            return _text(404, "There is no such client.")
+        jwks = self._public_jwks[client]()
+        if not jwks["keys"]:
+            return _text(503, NO_KEY)
+        return web.Response(
+            body=json.dumps(jwks).encode(),
+            content_type="application/jwk-set+json",
+            headers={"Cache-Control": f"public, max-age={JWKS_MAX_AGE}"},
+        )
+
+    def _trusts(self, request: web.BaseRequest) -> bool:
+        """Whether this peer may read the texts of failures."""
+        if self._status != "loopback":
+            return self._status == "any"
+        # A proxy beside us (a service mesh) makes everyone look local.
+        proxied = any(name.lower().startswith(("x-forwarded-", "forwarded", "via")) for name in request.headers)
+        return not proxied and (over_unix(request) or _is_loopback(request.remote or ""))
+
+
+def _route(segments: list[str]) -> str:
+    match segments:
+        case ["readyz", _]:
+            return "/readyz/{name}"
+        case ["clients", _, "jwks.json"]:
+            return "/clients/{name}/jwks.json"
+        case ["" | "livez" | "startupz" | "readyz" | "metrics" as page]:
+            return f"/{page}"
+        case _:
+            return "other"
+
+
+def _is_loopback(peer: str) -> bool:
+    address = ip_address(peer)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:  # an IPv4 peer of a dual-stack socket
+        address = address.ipv4_mapped
+    return address.is_loopback
+
+
+def _text(status: int, text: str, **headers: str) -> web.Response:
+    return web.Response(status=status, text=text.rstrip("\n") + "\n", headers=headers)

@@ -1,0 +1,142 @@
+"""An event -> one log line: its level, its fields, and what makes it a repetition of another. No I/O.
+
+The fields are the event's own, in the units that people read; docs/operations.md has the table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from broker.diagnosis import Diagnosis
+from broker.events import ClockMeasured, ConfigChanged, Crashed, Event, KeyRefused, RefreshFailed, Refused
+from broker.server_clock import NOISE
+
+Level = Literal["debug", "info", "warning", "error"]
+Value = str | float | bool | list[str]
+
+LEVELS: Mapping[str, Level] = {
+    "started": "info",
+    "listening": "info",
+    "stopping": "info",
+    "token_refreshed": "info",
+    "token_expired": "error",
+    "scope_reduced": "warning",
+    "key_loaded": "info",
+    "warning": "warning",
+    "request": "debug",
+    "request_refused": "warning",
+    "token_handed_out": "info",
+    "internal_error": "error",
+}
+OUTCOMES = {
+    "token_refreshed": "success",
+    "refresh_failed": "error",
+    "key_loaded": "success",
+    "key_refused": "error",
+}
+#: What to do about events that carry no diagnosis.
+FIXES = {
+    "config_changed": "Restart the broker to apply the file.",
+    "clock_measured": "Have this machine's clock, or the server's, set by NTP.",
+    "internal_error": "Report this line as a defect of token-broker.",
+}
+#: The columns that the eye looks for come first.
+FIRST = ("token", "client", "outcome", "reason", "duration_ms", "expires_at")
+#: Points in time that tell how long, rather than when.
+UNTIL = {"retry_at": "retry_in_s", "next_refresh_at": "next_refresh_in_s"}
+#: Seconds, under the name with their unit.
+SECONDS = {"lifetime": "lifetime_s", "lead": "lead_s", "drain": "drain_s", "offset": "offset_s"}
+LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 1
+
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What is to be written, unless it repeats what was written less than `pause` seconds ago.
+
+    `same` identifies that: lines with an equal one say the same. Without it every one is written.
+    """
+
+    level: Level
+    event: str
+    fields: dict[str, Value]
+    same: tuple[str, ...] = ()
+    pause: float = 0.0
+
+
+def line_of(event: Event, *, now: float, wall: float) -> Line:
+    """The line for `event`, which happened at `now` of the boot-time clock, `wall` by the clock on the wall."""
+    values: dict[str, Value] = {}
+    if outcome := OUTCOMES.get(event.name):
+        values["outcome"] = outcome
+    for field in fields(event):
+        value = getattr(event, field.name)
+        if isinstance(value, Diagnosis):
+            values |= diagnosed(value)
+        elif value is not None and value != field.default:  # what is as usual is not said
+            name, readable = _readable(field.name, value, now=now, wall=wall)
+            values[name] = readable
+    level = level_of(event)
+    if level in ("warning", "error") and event.name in FIXES:
+        values["fix"] = FIXES[event.name]
+    ordered = {name: values[name] for name in FIRST if name in values} | values
+    same, pause = repetition(event)
+    return Line(level=level, event=event.name, fields=ordered, same=same, pause=pause)
+
+
+def diagnosed(diagnosis: Diagnosis) -> dict[str, Value]:
+    """Reason, cause and fix, and what the other side said, if anything."""
+    words: dict[str, Value] = {"server_said": diagnosis.words} if diagnosis.words else {}
+    return {"reason": diagnosis.reason, "cause": diagnosis.cause, "fix": diagnosis.fix} | words
+
+
+def level_of(event: Event) -> Level:
+    """How loud: an error is what workloads notice, a warning what they will notice unless somebody acts."""
+    match event:
+        case RefreshFailed():
+            return "error" if event.expires_at is None else "warning"
+        case KeyRefused():
+            return "warning" if event.kept else "error"
+        case ConfigChanged():
+            return "warning" if event.stale else "info"
+        case ClockMeasured():
+            return "warning" if event.used or abs(event.offset) > NOISE else "debug"
+        case _:
+            return LEVELS[event.name]
+
+
+def repetition(event: Event) -> tuple[tuple[str, ...], float]:
+    """`same` and `pause` of the event's line."""
+    match event:
+        case RefreshFailed():
+            return (event.name, event.token, event.diagnosis.reason), 5 * MINUTE
+        case KeyRefused():
+            return (event.name, event.client, event.file, event.detail), 5 * MINUTE
+        case ClockMeasured():
+            return (event.name, event.client, str(event.used)), HOUR
+        case Refused():
+            return (event.name, event.reason), MINUTE
+        case Crashed():
+            return (event.name, event.where, event.error), MINUTE
+        case _:
+            return (), 0.0
+
+
+def timestamp(epoch: float, timespec: Literal["seconds", "milliseconds"] = "seconds") -> str:
+    """RFC 3339 in UTC. A server may grant a token until after the year 9999."""
+    moment = datetime.fromtimestamp(min(epoch, LATEST), tz=UTC)
+    return moment.replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
+
+
+def _readable(name: str, value: Any, *, now: float, wall: float) -> tuple[str, Value]:  # noqa: ANN401 - as events have it
+    if name in ("duration", "seconds"):
+        return "duration_ms", round(value * 1000, 1)
+    if name in UNTIL:
+        return UNTIL[name], round(max(0.0, value - now), 1)
+    if name in SECONDS:
+        return SECONDS[name], round(value, 1)
+    if name == "expires_at":
+        return name, timestamp(value - now + wall)
+    return name, list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,189 @@
+"""Events -> lines on stdout: JSON for machines, short ones for a terminal. One line has cause and fix.
+
+Nothing here raises: a full disk or a reader that has gone must not cost a token.
+"""
+
+import io
+import json
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from broker.diagnosis import Diagnosis
+from broker.events import Event, HandedOut, KeyLoaded, Refreshed, RefreshFailed, TokenExpired
+from broker.observers.lines import MINUTE, Level, Line, Value, diagnosed, line_of, timestamp
+from broker.settings import Log as LogSettings
+
+LOUDNESS: dict[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+#: How many different lines are remembered for their repetitions.
+MOST_REMEMBERED = 1024
+#: Fields that are sentences, with what introduces them on a terminal; and one that the event's name says there.
+SENTENCES = {"detail": "", "cause": "", "fix": "Fix: ", "server_said": "Said: "}
+PLAIN = "outcome"
+
+
+class Stream(Protocol):
+    """Where lines go: bytes, and unbuffered."""
+
+    def write(self, data: bytes, /) -> int | None:
+        """Write; how many bytes were taken."""
+
+    def isatty(self) -> bool:
+        """Whether a person is watching."""
+
+
+def stdout() -> Stream:
+    """Standard output, without a buffer: what could not be written would come back at exit, as another exit code."""
+    if sys.__stdout__ is None:  # started with it closed; the descriptor may be somebody else's by now
+        return io.FileIO(os.devnull, "w")
+    return io.FileIO(1, "w", closefd=False)
+
+
+@dataclass(slots=True)
+class Said:
+    """A line that was written `at`, and how many like it were held back since."""
+
+    at: float
+    held_back: int = 0
+
+
+@dataclass(slots=True)
+class Trouble:
+    """A token that cannot be refreshed, since when, and why by the last of so many attempts."""
+
+    since: float
+    attempts: int
+    diagnosis: Diagnosis
+
+
+class Log:
+    """An observer that writes a line for each event that somebody may want to read.
+
+    `now` and `wall` are the two clocks: repetitions are timed on the first, lines carry the second.
+    """
+
+    def __init__(
+        self, stream: Stream, settings: LogSettings, *, now: Callable[[], float], wall: Callable[[], float]
+    ) -> None:
+        self._stream = stream
+        self._text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
+        self._threshold = LOUDNESS[settings.level]
+        self._audit = settings.audit
+        self._now = now
+        self._wall = wall
+        self._said: LRUCache[tuple[str, ...], Said] = LRUCache(MOST_REMEMBERED)
+        self._troubles: dict[str, Trouble] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Write `event`, unless it is too quiet or repeats what was just said."""
+        audited = isinstance(event, HandedOut)
+        # Asked first: requests are many, and neither is written as a rule.
+        if (audited and not self._audit) or (event.name == "request" and self._threshold):
+            return
+        now = self._now()
+        line = line_of(event, now=now, wall=self._wall())
+        if more := self._remember(event, now):
+            line = replace(line, fields=line.fields | more)
+        self.write(line, always=audited)
+
+    def write(self, line: Line, *, always: bool = False) -> None:
+        """Write `line` if it is loud enough (`always`: even if not) and says something new."""
+        if LOUDNESS[line.level] < self._threshold and not always:
+            return
+        now, wall = self._now(), self._wall()
+        if line.same:
+            said = self._said.get(line.same)
+            if said and now - said.at < line.pause:
+                said.held_back += 1
+                return
+            self._said[line.same] = Said(now)
+            if said and said.held_back:
+                line = replace(line, fields=line.fields | {"repeats": said.held_back})
+        data = (text_of(line, wall) if self._text else json_of(line, wall)).encode()
+        with suppress(OSError, ValueError):  # ValueError: the stream is closed
+            while taken := self._stream.write(data):
+                data = data[taken:]
+
+    def _remember(self, event: Event, now: float) -> dict[str, Value]:
+        """Keep account of what is wrong, and give the fields that only this account has."""
+        match event:
+            case RefreshFailed():
+                trouble = self._troubles.setdefault(event.token, Trouble(now, 0, event.diagnosis))
+                trouble.attempts += 1
+                trouble.diagnosis = event.diagnosis
+            case TokenExpired() if event.token in self._troubles:
+                return diagnosed(self._troubles[event.token].diagnosis)
+            case Refreshed() if event.token in self._troubles:
+                trouble = self._troubles.pop(event.token)
+                self._forget("refresh_failed", event.token)
+                return {"failed_attempts": trouble.attempts, "failed_for_s": round(now - trouble.since, 1)}
+            case KeyLoaded():
+                self._forget("key_refused", event.client, event.file)
+            case _:
+                pass
+        return {}
+
+    def _forget(self, *same: str) -> None:
+        """It is mended: if it breaks again, that is news."""
+        for known in [known for known in self._said if known[: len(same)] == same]:
+            del self._said[known]
+
+
+class LibraryHandler(logging.Handler):
+    """Warnings of asyncio and aiohttp as our lines: who and where, never the message, which may quote a stranger."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line for `record`."""
+        error = record.exc_info[1] if record.exc_info else None
+        frames = traceback.extract_tb(error.__traceback__) if error else []
+        file, number = (frames[-1].filename, frames[-1].lineno) if frames else (record.pathname, record.lineno)
+        fields = {"logger": record.name, "where": f"{PurePath(file).name}:{number}"}
+        if error:
+            fields["error"] = type(error).__name__
+        level: Level = "error" if record.levelno >= logging.ERROR else "warning"
+        same = ("library", *fields.values())
+        self._log.write(Line(level=level, event="library", fields={**fields}, same=same, pause=MINUTE))
+
+
+def json_of(line: Line, wall: float) -> str:
+    """One JSON object, ASCII only: nothing in it can move a cursor or begin another line."""
+    head = {"ts": timestamp(wall, "milliseconds"), "level": line.level, "event": line.event}
+    return json.dumps(head | line.fields, separators=(",", ":")) + "\n"
+
+
+def text_of(line: Line, wall: float) -> str:
+    """Local time, level, event, what is known about it, and the sentences last."""
+    known = [f"{name}={_word(value)}" for name, value in line.fields.items() if name not in {*SENTENCES, PLAIN}]
+    said = [_printable(f"{intro}{line.fields[name]}") for name, intro in SENTENCES.items() if name in line.fields]
+    time = datetime.fromtimestamp(wall, tz=UTC).astimezone().strftime("%H:%M:%S")
+    text = " ".join([time, f"{line.level.upper():7}", line.event, *known])
+    return ": ".join([text, " ".join(said)] if said else [text]) + "\n"
+
+
+def _word(value: Value) -> str:
+    """`value` as one word, in quotation marks where it would not be one."""
+    if isinstance(value, list):
+        return ",".join(map(_word, value))
+    if not isinstance(value, str):
+        return json.dumps(value)
+    word = _printable(value)
+    return word if re.fullmatch(r'[^\s"=,]+', word) else json.dumps(word, ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    """`text` without what a terminal would obey: control characters, line separators, marks that reorder a line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

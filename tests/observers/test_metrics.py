@@ -1,0 +1,262 @@
+"""What a scrape shows: names, labels and their number are a contract."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.samples import Sample
+
+import broker
+from broker.admin.server import ROUTES as ADMIN_ROUTES
+from broker.diagnosis import REASONS
+from broker.events import (
+    ClockMeasured,
+    ConfigChanged,
+    Event,
+    HandedOut,
+    Refused,
+    Served,
+    TokenExpired,
+)
+from broker.handout.server import ROUTES as API_ROUTES
+from broker.heads import REFUSALS
+from broker.observers.metrics import Metrics
+from told_events import REFUSED_KEY, SIGNATURE, a_busy_week, failed, key_loaded, refreshed, settings
+
+#: The wall clock was set 500 s forward since the boot-time clock was anchored to it.
+NOW, WALL = 1000.0, 1500.0
+
+
+def metrics_of(*tokens: str) -> Metrics:
+    return Metrics(settings(*(tokens or ("users",))), now=lambda: NOW, wall=lambda: WALL)
+
+
+def samples(metrics: Metrics) -> Iterator[Sample]:
+    for family in metrics.registry.collect():
+        yield from family.samples
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"token_broker_{name}", labels)
+
+
+def test_everything_countable_starts_at_zero() -> None:
+    metrics = metrics_of("users")
+    for name in ("expiration", "refresh", "next_refresh"):
+        assert value(metrics, f"token_{name}_timestamp_seconds", token="users") == 0
+    for outcome in ("success", "error"):
+        assert value(metrics, "refreshes_total", token="users", outcome=outcome) == 0
+        assert value(metrics, "key_reloads_total", client="okta", outcome=outcome) == 0
+    assert value(metrics, "handouts_total", token="users", caller="anonymous") == 0
+    assert value(metrics, "refresh_duration_seconds_count", client="okta") == 0
+    assert value(metrics, "key_load_timestamp_seconds", client="okta") == 0
+    assert value(metrics, "config_stale") == 0
+
+
+def test_points_in_time_are_told_on_the_wall_clock() -> None:
+    metrics = metrics_of()
+    metrics(refreshed(now=NOW, lifetime=3600))
+    assert value(metrics, "token_expiration_timestamp_seconds", token="users") == WALL + 3600
+    assert value(metrics, "token_next_refresh_timestamp_seconds", token="users") == WALL + 1800
+    assert value(metrics, "token_refresh_timestamp_seconds", token="users") == WALL
+    assert value(metrics, "token_refresh_lead_seconds", token="users") == 1200
+
+
+def test_a_refresh_is_counted_and_timed() -> None:
+    metrics = metrics_of()
+    metrics(refreshed())
+    assert value(metrics, "refreshes_total", token="users", outcome="success") == 1
+    assert value(metrics, "refreshes_total", token="users", outcome="error") == 0
+    assert value(metrics, "refresh_duration_seconds_sum", client="okta") == 0.25
+
+
+def test_a_failure_is_counted_by_reason_and_leaves_the_expiration_alone() -> None:
+    metrics = metrics_of()
+    metrics(refreshed(now=NOW))
+    metrics(failed(now=NOW))
+    metrics(TokenExpired(token="users", client="okta", reason="signature_refused"))
+    assert value(metrics, "refreshes_total", token="users", outcome="error") == 1
+    assert value(metrics, "refresh_errors_total", token="users", reason="signature_refused") == 1
+    assert value(metrics, "token_expiration_timestamp_seconds", token="users") == WALL + 3600
+    assert value(metrics, "token_next_refresh_timestamp_seconds", token="users") == WALL + 15
+    assert value(metrics, "refresh_duration_seconds_count", client="okta") == 2
+
+
+def test_a_replaced_key_is_no_longer_shown() -> None:
+    metrics = metrics_of()
+    metrics(key_loaded("one"))
+    metrics(key_loaded("two", algorithm="ES256"))
+    assert value(metrics, "key_info", client="okta", kid="one", algorithm="RS256") is None
+    assert value(metrics, "key_info", client="okta", kid="two", algorithm="ES256") == 1
+    assert value(metrics, "key_reloads_total", client="okta", outcome="success") == 2
+    assert value(metrics, "key_load_timestamp_seconds", client="okta") == WALL
+
+
+def test_a_key_that_another_file_still_holds_is_shown() -> None:
+    metrics = metrics_of()
+    metrics(key_loaded("one", file="/a"))
+    metrics(key_loaded("one", file="/b"))
+    metrics(key_loaded("two", file="/a"))
+    assert value(metrics, "key_info", client="okta", kid="one", algorithm="RS256") == 1
+    assert value(metrics, "key_info", client="okta", kid="two", algorithm="RS256") == 1
+
+
+def test_a_key_read_again_is_still_shown() -> None:
+    metrics = metrics_of()
+    metrics(key_loaded("one"))
+    metrics(key_loaded("one"))
+    assert value(metrics, "key_info", client="okta", kid="one", algorithm="RS256") == 1
+
+
+def test_a_refused_key_is_counted_and_the_kept_one_still_shown() -> None:
+    metrics = metrics_of()
+    metrics(key_loaded("one"))
+    metrics(REFUSED_KEY)
+    assert value(metrics, "key_reloads_total", client="okta", outcome="error") == 1
+    assert value(metrics, "key_info", client="okta", kid="one", algorithm="RS256") == 1
+
+
+@given(st.none() | st.text() | st.sampled_from(["https://x/?client_secret=s3cret", 'a"}\nevil 1', "k" * 500]))
+def test_a_key_id_becomes_a_short_label_of_harmless_characters(kid: str | None) -> None:
+    metrics = metrics_of()
+    metrics(key_loaded(kid))
+    (label,) = (s.labels["kid"] for s in samples(metrics) if s.name == "token_broker_key_info")
+    assert re.fullmatch(r"[A-Za-z0-9_.~:/+=@-]{0,64}", label)
+
+
+def test_requests_are_counted_by_route_and_code_and_timed_by_route() -> None:
+    metrics = metrics_of()
+    for code in (200, 200, 503):
+        metrics(Served(route="/v1/token", code=code, seconds=0.0005))
+    assert value(metrics, "requests_total", route="/v1/token", code="200") == 2
+    assert value(metrics, "requests_total", route="/v1/token", code="503") == 1
+    assert value(metrics, "request_duration_seconds_count", route="/v1/token") == 3
+    assert value(metrics, "request_duration_seconds_bucket", route="/v1/token", le="0.0001") == 0
+    assert value(metrics, "request_duration_seconds_bucket", route="/v1/token", le="0.001") == 3
+
+
+def test_what_was_not_timed_or_has_no_route_is_only_counted() -> None:
+    metrics = metrics_of()
+    metrics(Served(route="/metrics", code=200, seconds=None))
+    metrics(Served(route="other", code=404, seconds=0.1))
+    assert not [s for s in samples(metrics) if "request_duration" in s.name]
+    assert value(metrics, "requests_total", route="other", code="404") == 1
+
+
+def test_handouts_and_refusals_are_counted() -> None:
+    metrics = metrics_of()
+    for caller in ("anonymous", "anonymous", "reports"):
+        metrics(HandedOut(token="users", caller=caller))
+    metrics(Refused(reason="host"))
+    assert value(metrics, "handouts_total", token="users", caller="anonymous") == 2
+    assert value(metrics, "handouts_total", token="users", caller="reports") == 1
+    assert value(metrics, "requests_refused_total", reason="host") == 1
+
+
+def test_clock_configuration_and_build_are_shown() -> None:
+    metrics = metrics_of()
+    assert value(metrics, "clock_offset_seconds", client="okta") is None
+    metrics(ClockMeasured(client="okta", offset=-3.5, used=True))
+    metrics(ConfigChanged(file="/c.yaml", stale=True))
+    assert value(metrics, "clock_offset_seconds", client="okta") == -3.5
+    assert value(metrics, "config_stale") == 1
+    metrics(ConfigChanged(file="/c.yaml", stale=False))
+    assert value(metrics, "config_stale") == 0
+    assert value(metrics, "build_info", version=broker.__version__, python_version=platform.python_version()) == 1
+
+
+def test_one_token_costs_at_most_80_series() -> None:
+    metrics = metrics_of("users")
+    for event in a_busy_week("users"):
+        metrics(event)
+    families = Counter(re.sub(r"_(bucket|count|sum)$", "", sample.name) for sample in samples(metrics))
+    assert families.total() <= 80, families
+    # Room is left for a client's certificate, and for a fifth reason of a token's failures.
+    assert families.total() + 2 <= 80
+
+
+def test_a_further_token_costs_at_most_12_series() -> None:
+    names = [f"token-{number}" for number in range(11)]
+    counts = []
+    for tokens in (names[:1], names):
+        metrics = metrics_of(*tokens)
+        for event in a_busy_week(*tokens):
+            metrics(event)
+        counts.append(sum(1 for _ in samples(metrics)))
+    assert counts[1] - counts[0] <= 10 * 12
+
+
+EVENTS = st.one_of(
+    st.builds(
+        Served, route=st.sampled_from(API_ROUTES + ADMIN_ROUTES), code=st.integers(200, 599), seconds=st.floats(0, 9)
+    ),
+    st.builds(Refused, reason=st.sampled_from(REFUSALS)),
+    st.builds(lambda reason: failed(diagnosis=replace(SIGNATURE, reason=reason)), st.sampled_from(sorted(REASONS))),
+    st.builds(key_loaded, st.text(max_size=5)),
+    st.just(refreshed()),
+)
+
+
+@examples(max_examples=50)
+@given(st.lists(EVENTS, min_size=50, max_size=300))
+def test_no_sequence_of_events_costs_more_than_80_series(events: list[Event]) -> None:
+    metrics = metrics_of("users")
+    for event in events:
+        metrics(event)
+    assert sum(1 for _ in samples(metrics)) <= 80
+
+
+def test_the_reasons_seen_last_are_the_ones_shown() -> None:
+    metrics = metrics_of()
+    reasons = sorted(REASONS)[:6]
+    for reason in (*reasons[:5], reasons[0], reasons[5]):
+        metrics(failed(diagnosis=replace(SIGNATURE, reason=reason)))
+    shown = {s.labels["reason"]: s.value for s in samples(metrics) if s.name == "token_broker_refresh_errors_total"}
+    assert shown == {reasons[0]: 2, **dict.fromkeys(reasons[2:6], 1)}
+
+
+def test_there_is_no_series_for_when_a_series_was_made() -> None:
+    metrics = metrics_of()
+    for event in a_busy_week("users"):
+        metrics(event)
+    assert b"_created" not in generate_latest(metrics.registry)
+    assert b"_created" not in generate_openmetrics(metrics.registry)  # type: ignore[no-untyped-call]  # not annotated
+
+
+def test_every_metric_is_ours_or_the_process() -> None:
+    metrics = metrics_of()
+    names = {sample.name for sample in samples(metrics)}
+    assert all(name.startswith(("token_broker_", "process_")) for name in names)
+    assert {"process_resident_memory_bytes", "process_cpu_seconds_total"} <= names
+
+
+def test_two_brokers_in_one_process_count_for_themselves() -> None:
+    one, other = metrics_of(), metrics_of()
+    one(Refused(reason="host"))
+    assert value(other, "requests_refused_total", reason="host") is None
+
+
+def test_promtool_finds_nothing_to_complain_about() -> None:
+    if not (promtool := shutil.which("promtool")):
+        why = "promtool is not installed (Debian: apt-get install prometheus)"
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+    metrics = metrics_of("users", "reports")
+    for event in a_busy_week("users", "reports"):
+        metrics(event)
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=generate_latest(metrics.registry), capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

@@ -1,0 +1,78 @@
+"""Events with everything filled in, for tests of those who are told them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from broker.admin.server import ROUTES as ADMIN_ROUTES
+from broker.diagnosis import Diagnosis, diagnose
+from broker.errors import NetworkError, RefusalError
+from broker.events import (
+    ClockMeasured,
+    ConfigChanged,
+    Event,
+    HandedOut,
+    KeyLoaded,
+    KeyRefused,
+    Refreshed,
+    RefreshFailed,
+    Refused,
+    Served,
+)
+from broker.handout.server import ROUTES as API_ROUTES
+from broker.heads import REFUSALS
+from broker.settings import Assertion, ClientSettings, KeySettings, Settings, TokenSettings
+
+SIGNATURE = diagnose(RefusalError(401, "invalid_client", "The client_assertion signature is invalid."))
+TIMEOUT = diagnose(NetworkError("timeout", "idp.example:443", "timed out"))
+REFUSED_KEY = KeyRefused(client="okta", file="/key", detail="/key: is empty.", kept=True)
+
+
+def settings(*tokens: str, clients: tuple[str, ...] = ("okta",)) -> Settings:
+    """`tokens`, all of the first client."""
+    client = ClientSettings(
+        client_id="id", private_keys=(KeySettings(file="/key"),), assertion=Assertion(audience="issuer")
+    )
+    return Settings(
+        clients=dict.fromkeys(clients, client), tokens={name: TokenSettings(client=clients[0]) for name in tokens}
+    )
+
+
+def refreshed(name: str = "users", *, now: float = 1000.0, lifetime: float = 3600.0) -> Refreshed:
+    return Refreshed(
+        token=name,
+        client="okta",
+        duration=0.25,
+        expires_at=now + lifetime,
+        lifetime=lifetime,
+        lead=lifetime / 3,
+        next_refresh_at=now + lifetime / 2,
+    )
+
+
+def failed(
+    name: str = "users", *, diagnosis: Diagnosis = SIGNATURE, now: float = 1000.0, expires_at: float | None = None
+) -> RefreshFailed:
+    return RefreshFailed(
+        token=name, client="okta", duration=0.1234, diagnosis=diagnosis, retry_at=now + 15, expires_at=expires_at
+    )
+
+
+def key_loaded(kid: str | None = "one", *, file: str = "/key", algorithm: str = "RS256") -> KeyLoaded:
+    return KeyLoaded(client="okta", file=file, kid=kid, algorithm=algorithm, thumbprint="thumb")
+
+
+def a_busy_week(*tokens: str) -> Iterator[Event]:
+    """All that a pod may well meet: refreshes, failures, rotated and broken keys, callers of all sorts."""
+    yield from (key_loaded("one"), REFUSED_KEY, key_loaded("two"))
+    yield from (ConfigChanged(file="/c.yaml", stale=True), ClockMeasured(client="okta", offset=3.0, used=True))
+    for token in tokens:
+        yield from (failed(token), failed(token, diagnosis=TIMEOUT), refreshed(token))
+        yield from (replace(failed(token), diagnosis=replace(SIGNATURE, reason=r)) for r in ("tls_failed", "clock"))
+        yield HandedOut(token=token, caller="anonymous")
+    for route in API_ROUTES:
+        for code in (200, 403, 404, 503):
+            yield Served(route=route, code=code, seconds=0.0003)
+    for route in ADMIN_ROUTES:
+        yield Served(route=route, code=200, seconds=None)
+    yield from (Served(route=route, code=503, seconds=None) for route in ("/readyz", "/startupz"))
+    yield from (Refused(reason=reason) for reason in REFUSALS)
