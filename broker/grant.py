@@ -18,8 +18,6 @@ from broker.tokens import Token
 from broker.transport import Reply, Transport
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-#: Form fields that are ours to say.
-OURS = frozenset({"grant_type", "scope", "client_id", "client_assertion", "client_assertion_type", "client_secret"})
 #: `iat` is this many seconds in the past: servers refuse one that is in their future, by however little.
 BACK_DATED = 5.0
 
@@ -91,7 +89,7 @@ class Grant:
     async def _form(self, token: TokenSettings, endpoint: str, signer: Signer) -> list[tuple[str, str]]:
         fields: dict[str, object] = {**token.parameters}
         if token.parameters_file:
-            fields |= _parameters(token.parameters_file)
+            fields |= _parameters(token.parameters_file, token.our_fields)
         fields["grant_type"] = token.grant
         if token.scopes:
             fields["scope"] = " ".join(token.scopes)
@@ -149,8 +147,8 @@ class Grant:
         return act is Act.REBUILD
 
 
-def _parameters(file: str) -> dict[str, object]:
+def _parameters(file: str, ours: frozenset[str]) -> dict[str, object]:
     parameters = read_members(file)
-    if ours := sorted(OURS & parameters.keys()):
-        raise SecretFileError(f"{file} may not hold {', '.join(ours)}: that is for the broker to say")
+    if taken := sorted(ours & parameters.keys()):
+        raise SecretFileError(f"{file} may not hold {', '.join(taken)}: that is for the broker to say")
     return parameters

@@ -4,7 +4,7 @@
 every look creeps ahead.
 """
 
-from broker.settings import Ahead
+from broker.durations import Ahead
 from broker.tokens import Token
 
 MAX_LEAD = 3600.0

@@ -4,91 +4,21 @@
 and the configuration reference. Times are seconds.
 """
 
-import math
-import re
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-LONGEST = 365 * 86400.0
+from broker.durations import Ahead, Duration, Wait
+
 NAME = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Meta(pattern=NAME)]
+#: What every token request of ours consists of (RFC 6749 section 4.4.2, RFC 7523 section 2.2), and what it must not.
+FORM_FIELDS = frozenset(
+    {"grant_type", "scope", "client_id", "client_assertion", "client_assertion_type", "client_secret"}
+)
 #: JWS algorithms a client may sign with (RFC 7518 section 3.1, RFC 8037).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-
-
-class Duration(float):
-    """Seconds, in whole milliseconds, written `300s`, `5m`, `1h30m`."""
-
-    __slots__ = ()
-    PATTERN: ClassVar[str] = r"([0-9]+(\.[0-9]+)?(ms|[smhd]))+"
-
-    @classmethod
-    def parse(cls, text: object) -> "Duration":
-        """Raises ValueError with a sentence when `text` is not a duration of at most a year."""
-        if isinstance(text, int | float) or (isinstance(text, str) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", text)):
-            raise ValueError(f"{text!s:.20} has no unit; write {text!s:.20}s if seconds are meant")
-        if not isinstance(text, str) or not re.fullmatch(Duration.PATTERN, text):
-            raise ValueError(f"{text!r:.60} is not a duration; write it like 300s, 5m or 1h")
-        parts = re.findall(r"([0-9.]+)(ms|[smhd])", text)
-        seconds = sum(float(number) * UNITS[unit] for number, unit in parts)
-        if seconds > LONGEST:
-            raise ValueError(f"{text!r:.60} is longer than a year")
-        return cls(round(seconds, 3))
-
-    def __str__(self) -> str:
-        """As the configuration writes it; `parse` gives back the same."""
-        if not self.is_integer():
-            return f"{round(self * 1000)}ms"
-        seconds = int(self)
-        for unit, size in (("h", 3600), ("m", 60)):
-            if seconds and seconds % size == 0:
-                return f"{seconds // size}{unit}"
-        return f"{seconds}s"
-
-
-class Wait(Duration):
-    """A duration, or `forever`."""
-
-    __slots__ = ()
-    PATTERN: ClassVar[str] = rf"forever|{Duration.PATTERN}"
-
-    @classmethod
-    def parse(cls, text: object) -> "Wait":
-        """As `Duration.parse`; `forever` is infinity."""
-        return cls(math.inf if text == "forever" else super().parse(text))
-
-    def __str__(self) -> str:
-        """As the configuration writes it."""
-        return "forever" if math.isinf(self) else super().__str__()
-
-
-class Ahead(str):
-    """How long before expiry a token is replaced: `auto`, a duration, or a share of its lifetime (`20%`)."""
-
-    __slots__ = ()
-    PATTERN: ClassVar[str] = rf"auto|[0-9]+(\.[0-9]+)?%|{Duration.PATTERN}"
-
-    @classmethod
-    def parse(cls, text: object) -> "Ahead":
-        """Raises ValueError with a sentence when `text` is none of the three."""
-        ahead = cls(text)
-        try:
-            ahead.of(1.0)
-        except ValueError:
-            shown = f"{text!r:.60}"
-            raise ValueError(f"{shown} is not auto, a duration like 5m, or a share of the lifetime like 20%") from None
-        return ahead
-
-    def of(self, lifetime: float) -> float | None:
-        """Seconds ahead of expiry for a token that lives `lifetime` seconds; `None` for auto."""
-        if self == "auto":
-            return None
-        if match := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%", self):
-            return lifetime * float(match[1]) / 100
-        return Duration.parse(str(self))
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -310,6 +240,12 @@ class TokenSettings(Struct, frozen=True):
         Duration(300)
     )
     required: Annotated[bool, Meta(description="Counts for readiness.")] = True
+
+    @property
+    def our_fields(self) -> frozenset[str]:
+        """The form fields that the broker says itself, so that `parameters` may not."""
+        further = {"audience": self.audience, "resource": self.resource}
+        return FORM_FIELDS | {name for name, value in further.items() if value}
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ class Reply:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in the server, which announces nothing
+        while not condition():
             await asyncio.sleep(0.005)
 
 

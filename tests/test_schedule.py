@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.durations import Ahead
 from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at
-from broker.settings import Ahead
 from broker.tokens import Token
 
 AUTO = Ahead("auto")

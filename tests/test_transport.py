@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from broker.durations import Duration
 from broker.errors import NetworkError, SecretFileError
-from broker.settings import Duration, Http
+from broker.settings import Http
 from broker.transport import MAX_ANSWER, Reply, Transport
 from certificates import self_signed
 from raw_server import answers, http, raw_server

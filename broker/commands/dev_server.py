@@ -65,7 +65,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _lifetime(text: str) -> float:
-    from broker.settings import Duration  # noqa: PLC0415 - every command must start fast
+    from broker.durations import Duration  # noqa: PLC0415 - every command must start fast
 
     try:
         lifetime = Duration.parse(text)

@@ -9,8 +9,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from broker.diagnosis import Diagnosis
+from broker.durations import Duration
 from broker.handout.answers import Form, Problem
-from broker.settings import Duration
 from broker.store import Store
 from broker.tokens import Token
 

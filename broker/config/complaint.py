@@ -1,0 +1,37 @@
+"""What rules are written with: a complaint is a place and the end of a sentence about what stands there."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from broker.config.document import Place
+from broker.providers import PRESETS
+from broker.settings import ClientSettings
+
+Complaint = tuple[Place, str]
+
+
+def each(place: Place, values: Sequence[str], fault: Callable[[str], str | None]) -> Iterator[Complaint]:
+    """Every value has no `fault`."""
+    for position, value in enumerate(values):
+        if wrong := fault(value):
+            yield (*place, position), wrong
+
+
+def once(place: Place, values: Sequence[str]) -> Iterator[Complaint]:
+    """No value is there twice."""
+    for value in dict.fromkeys(value for value in values if values.count(value) > 1):
+        yield place, f"{value!r:.80} is written twice"
+
+
+def preset(client: ClientSettings, values: Mapping[str, str | None], place: Place) -> Iterator[Complaint]:
+    """The provider's rules about `values`, by their keys; the first that is broken speaks for its key."""
+    path = urlsplit(client.token_endpoint or client.issuer or "").path
+    told = set()
+    for rule in PRESETS[client.provider].rules:
+        value = values.get(rule.key)
+        if value is None or rule.key in told or not re.fullmatch(rule.path, path):
+            continue
+        if not re.fullmatch(rule.pattern, value):
+            told.add(rule.key)
+            yield (*place, *rule.key.split(".")), rule.reason

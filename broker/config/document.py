@@ -1,0 +1,78 @@
+"""A configuration as it was written: plain values, where each of them stands, and what is wrong with them."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+#: From the top: keys, and positions in lists.
+Place = tuple[str | int, ...]
+Complain = Callable[[Place, str], None]
+#: A dict with text keys, a list, text, a number, a boolean, None or BROKEN.
+Tree: TypeAlias = Any
+
+
+class Broken:
+    """What stands for a value that was complained about, so that nothing complains about it twice."""
+
+
+BROKEN: Final = Broken()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was written: a file, with line and place there, or a variable (line 0)."""
+
+    label: str
+    line: int = 0
+    place: Place = ()
+
+
+@dataclass(slots=True)
+class Document:
+    """The keys at the top, and what is known and said of everything below; `origins` knows at least the whole, `()`."""
+
+    tree: dict[str, Tree]
+    origins: dict[Place, Origin]
+    complaints: list[tuple[Place, str]] = field(default_factory=list)
+
+    def complain(self, place: Place, text: str) -> None:
+        """Note that the value at `place` is wrong; what it lies in answers for a value that nobody wrote."""
+        self.complaints.append((place, text))
+
+    def complained(self, place: Place) -> bool:
+        """Whether what stands at `place`, or something in it, has been complained about."""
+        return any(old[: len(place)] == place for old, _ in self.complaints)
+
+    def also(self, old: Place, new: Place, value: object) -> None:
+        """`value`, written at `old`, will stand at `new`, too; complaints go on naming `old`."""
+        if origin := self.origins.get(old):
+            self.origins.setdefault(new, origin)
+        if isinstance(value, dict | list):
+            for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+                self.also((*old, key), (*new, key), inner)
+
+    def sentences(self) -> list[str]:
+        """The complaints for people, in the order of the lines, each once."""
+        found = [(self._origin(place), text) for place, text in self.complaints]
+        return list(dict.fromkeys(_sentence(o, text) for o, text in sorted(found, key=lambda pair: pair[0].line)))
+
+    def _origin(self, place: Place) -> Origin:
+        end = next(end for end in range(len(place), -1, -1) if place[:end] in self.origins)
+        origin = self.origins[place[:end]]
+        return Origin(origin.label, origin.line, origin.place + place[end:])
+
+
+def dotted(place: Place) -> str:
+    """`clients.okta.private_keys[0].file`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in place).removeprefix(".")
+
+
+def shown(key: str) -> str:
+    """A key as it may stand in a sentence: quoted when it is odd, and never long."""
+    return key if re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", key) else f"{key!r:.40}"
+
+
+def _sentence(origin: Origin, text: str) -> str:
+    parts = [f"{origin.label}:{origin.line}" if origin.line else origin.label, dotted(origin.place), text]
+    return ": ".join(part for part in parts if part)

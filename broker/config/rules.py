@@ -1,0 +1,49 @@
+"""What must hold between values that are right one by one."""
+
+from collections.abc import Collection, Iterator
+
+from broker.config import addresses, client_rules, token_rules
+from broker.config.complaint import Complaint, each, once
+from broker.config.unknown import nearest
+from broker.providers import PRESETS
+from broker.settings import Settings
+
+#: Clients, and tokens, of one broker.
+MAX_SECTIONS = 1000
+
+
+def check(settings: Settings, clients: Collection[str]) -> Iterator[Complaint]:
+    """Everything that is wrong; `clients` are the names that were written, well or not."""
+    yield from each(("api", "listen"), settings.api.listen, addresses.api_listen)
+    yield from once(("api", "listen"), settings.api.listen)
+    yield from each(("api", "allowed_hosts"), settings.api.allowed_hosts, addresses.host_name)
+    yield from each(("admin", "listen"), settings.admin.listen, addresses.admin_listen)
+    yield from once(("admin", "listen"), settings.admin.listen)
+    for section, number in (("clients", len(settings.clients)), ("tokens", len(settings.tokens))):
+        if number > MAX_SECTIONS:
+            yield (section,), f"there are {number}; one broker keeps {MAX_SECTIONS} at most"
+    for name, client in settings.clients.items():
+        yield from client_rules.check(client, ("clients", name))
+    for name, token in settings.tokens.items():
+        place = ("tokens", name)
+        yield from token_rules.check(token, place)
+        if token.client not in clients:
+            meant = nearest(token.client, clients) or f"; there is {', '.join(clients) or 'none'}"
+            yield (*place, "client"), f"there is no client {token.client!r:.80}{meant}"
+        elif token.client in settings.clients:
+            yield from token_rules.check_provider(token, settings.clients[token.client], place)
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Sentences about what is permitted and unwise, each naming its key; said once at start."""
+    said = []
+    if not settings.api.require_header:
+        said.append("api.require_header: off, so a server tricked into fetching a URL can be made to fetch tokens")
+    for name, client in settings.clients.items():
+        for key, url in (("issuer", client.issuer), ("token_endpoint", client.token_endpoint)):
+            if url and addresses.insecure(url):
+                said.append(f"clients.{name}.{key}: plain http; whoever is on the way can read and change tokens")
+        if caution := PRESETS[client.provider].caution:
+            said.append(f"clients.{name}.provider: {caution}")
+    used = {token.client for token in settings.tokens.values()}
+    return said + [f"clients.{name}: no token uses this client" for name in settings.clients if name not in used]

@@ -1,0 +1,305 @@
+"""One token request, whole, against the development server and against bytes."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from broker.devserver import DevServer, Fault
+from broker.discovery import Discovery
+from broker.durations import Duration
+from broker.errors import KeyFileError, NetworkError, RefusalError, SecretFileError
+from broker.events import ClockMeasured, Event
+from broker.grant import Grant
+from broker.keys.watch import KeyFiles
+from broker.settings import Assertion, ClientSettings, Http, KeySettings, TokenSettings
+from broker.transport import Transport
+from raw_server import answers, http, raw_server
+
+TOKEN = TokenSettings(client="c", scopes=("read", "write"))
+GOOD = http(b'{"access_token":"t","token_type":"Bearer","expires_in":60}')
+
+
+class Stage:
+    """A grant with a key of its own, and the clocks of which the test can move one."""
+
+    def __init__(self, folder: Path, server: str, **settings: Any) -> None:
+        self.key = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig", "alg": "ES256"})
+        self.public: dict[str, Any] = dict(self.key.as_dict(private=False))
+        file = folder / "key.jwk"
+        file.write_text(json.dumps(self.key.as_dict(private=True)))
+        defaults: dict[str, Any] = {
+            "client_id": "client",
+            "token_endpoint": server,
+            "private_keys": (KeySettings(file=str(file)),),
+            "assertion": Assertion(audience="token_endpoint"),
+            "http": Http(timeout=Duration(2)),
+        }
+        self.client = ClientSettings(**defaults | settings)
+        self.step = 0.0
+        self.events: list[Event] = []
+        self.transport = Transport(self.client.http, now=time.time)
+        self.keys = KeyFiles(
+            "c", self.client.private_keys, provider="generic", algorithms=(), observe=self.events.append
+        )
+        self.grant = Grant(
+            "c",
+            self.client,
+            keys=self.keys,
+            discovery=Discovery(
+                issuer=self.client.issuer,
+                token_endpoint=self.client.token_endpoint,
+                hosts=(),
+                allow_http=False,
+                transport=self.transport,
+                now=time.time,
+            ),
+            transport=self.transport,
+            gate=asyncio.Semaphore(8),
+            now=time.time,
+            wall=lambda: time.time() + self.step,
+            observe=self.events.append,
+        )
+
+
+@asynccontextmanager
+async def a_stage(folder: Path, server: str, **settings: Any) -> AsyncIterator[Stage]:
+    stage = Stage(folder, server, **settings)
+    await stage.keys.load()
+    try:
+        yield stage
+    finally:
+        await stage.transport.close()
+
+
+@asynccontextmanager
+async def with_dev_server(folder: Path, **settings: Any) -> AsyncIterator[tuple[Stage, DevServer]]:
+    async with DevServer(lifetime=600) as server, a_stage(folder, server.token_endpoint, **settings) as stage:
+        server.register("client", {"keys": [stage.public]}, {"read", "write"})
+        yield stage, server
+
+
+def form_of(request: bytes) -> dict[str, list[str]]:
+    return parse_qs(request.partition(b"\r\n\r\n")[2].decode(), keep_blank_values=True)
+
+
+async def sent(folder: Path, token: TokenSettings, **settings: Any) -> tuple[dict[str, list[str]], jwt.Token]:
+    """The form that reaches a server, and the assertion in it, verified."""
+    async with raw_server(answers(GOOD)) as server, a_stage(folder, f"{server.url}/token", **settings) as stage:
+        await stage.grant.fetch(token)
+        form = form_of(server.requests[0])
+        return form, jwt.decode(form["client_assertion"][0], stage.key)
+
+
+async def test_a_strict_server_grants_a_token(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        token = await stage.grant.fetch(TOKEN)
+        assert (token.scope, token.lifetime) == ("read write", 600)
+        assert server.journal.requests[0].kid == "k1"
+
+
+async def test_the_form_is_that_of_the_client_credentials_grant(tmp_path: Path) -> None:
+    form, _ = await sent(tmp_path, TOKEN)
+    assertion = form.pop("client_assertion")
+    assert len(assertion) == 1
+    assert form == {
+        "grant_type": ["client_credentials"],
+        "scope": ["read write"],
+        "client_assertion_type": ["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"],
+    }
+
+
+async def test_the_assertion_says_who_for_whom_and_for_how_long(tmp_path: Path) -> None:
+    before = time.time()
+    form, assertion = await sent(tmp_path, TOKEN)
+    claims = assertion.claims
+    assert claims["iss"] == claims["sub"] == "client"
+    assert claims["aud"].endswith("/token")
+    assert before - 7 <= claims["iat"] <= time.time() - 5
+    assert claims["exp"] - claims["iat"] == 60
+    assert set(claims) == {"iss", "sub", "aud", "iat", "exp", "jti"}
+    assert assertion.header == {"typ": "JWT", "alg": "ES256", "kid": "k1"}
+    assert form
+
+
+async def test_everything_configured_reaches_the_server(tmp_path: Path) -> None:
+    token = TokenSettings(
+        client="c",
+        audience="https://api.example",
+        resource=("https://a.example", "https://b.example"),
+        parameters={"tenant": "acme"},
+    )
+    form, assertion = await sent(
+        tmp_path,
+        token,
+        issuer="https://issuer.example/",
+        send_client_id=True,
+        assertion=Assertion(
+            audience="issuer", lifetime=Duration(120), typ="client-authentication+jwt", claims={"x": 1}
+        ),
+    )
+    assert form["client_id"] == ["client"]
+    assert form["audience"] == ["https://api.example"]
+    assert form["resource"] == ["https://a.example", "https://b.example"]
+    assert form["tenant"] == ["acme"]
+    assert "scope" not in form
+    assert assertion.claims["aud"] == "https://issuer.example/"
+    assert assertion.claims["exp"] - assertion.claims["iat"] == 120
+    assert assertion.claims["x"] == 1
+    assert assertion.header["typ"] == "client-authentication+jwt"
+
+
+async def test_a_literal_audience_is_sent_as_it_is_written(tmp_path: Path) -> None:
+    _, assertion = await sent(tmp_path, TOKEN, assertion=Assertion(audience="https://other.example/x"))
+    assert assertion.claims["aud"] == "https://other.example/x"
+
+
+async def test_secret_parameters_and_claims_come_from_their_files(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text('{"key": "secret"}')
+    (tmp_path / "c.json").write_text('{"claim": [1]}')
+    form, assertion = await sent(
+        tmp_path,
+        TokenSettings(client="c", parameters_file=str(tmp_path / "p.json")),
+        assertion=Assertion(audience="token_endpoint", claims_file=str(tmp_path / "c.json")),
+    )
+    assert form["key"] == ["secret"]
+    assert assertion.claims["claim"] == [1]
+
+
+@pytest.mark.parametrize("name", ["grant_type", "client_assertion", "client_secret", "scope"])
+async def test_a_parameters_file_cannot_say_what_is_ours_to_say(tmp_path: Path, name: str) -> None:
+    (tmp_path / "p.json").write_text(json.dumps({name: "mine"}))
+    async with a_stage(tmp_path, "http://127.0.0.1:9/") as stage:
+        with pytest.raises(SecretFileError, match=name):
+            await stage.grant.fetch(TokenSettings(client="c", parameters_file=str(tmp_path / "p.json")))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "secret", "\xff"])
+async def test_a_parameters_file_that_is_no_object_is_named_without_its_content(tmp_path: Path, content: str) -> None:
+    (tmp_path / "p.json").write_bytes(content.encode("latin-1"))
+    async with a_stage(tmp_path, "http://127.0.0.1:9/") as stage:
+        with pytest.raises(SecretFileError, match=r"p\.json") as error:
+            await stage.grant.fetch(TokenSettings(client="c", parameters_file=str(tmp_path / "p.json")))
+    assert "secret" not in str(error.value).replace("JSON object", "")
+
+
+async def test_every_attempt_has_an_assertion_of_its_own(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.faults.add(Fault(status=500, times=1), Fault(lose_answer=True, times=1))
+        with pytest.raises(RefusalError):
+            await stage.grant.fetch(TOKEN)
+        with pytest.raises(NetworkError):
+            await stage.grant.fetch(TOKEN)
+        await stage.grant.fetch(TOKEN)
+        assert server.journal.total == 3
+        assert server.journal.repeated == 0
+
+
+async def test_a_refusal_as_replayed_is_followed_by_one_new_assertion_at_once(tmp_path: Path) -> None:
+    replayed = {
+        "error": "invalid_client",
+        "error_description": "The client_assertion token has already been used.",
+    }
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.faults.add(Fault(status=401, body=replayed, times=1))
+        await stage.grant.fetch(TOKEN)
+        assert server.journal.total == 2
+        server.faults.set(Fault(status=401, body=replayed))
+        with pytest.raises(RefusalError):
+            await stage.grant.fetch(TOKEN)
+        assert server.journal.total == 4
+
+
+async def test_a_wrong_key_is_not_tried_again_at_once(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        other = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig"})
+        server.register("client", {"keys": [dict(other.as_dict(private=False))]}, {"read"})
+        with pytest.raises(RefusalError, match="401"):
+            await stage.grant.fetch(TOKEN)
+        assert server.journal.total == 1
+
+
+@pytest.mark.parametrize("skew", [-120.0, 120.0])
+async def test_a_wrong_clock_is_corrected_after_the_first_refusal(tmp_path: Path, skew: float) -> None:
+    """Ours is ahead (the server's behind), or behind by more than the assertion lives."""
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.faults.skew = skew
+        await stage.grant.fetch(TOKEN)
+        assert server.journal.total == 2
+        await stage.grant.fetch(TOKEN)
+        assert server.journal.total == 3
+        measured = [event for event in stage.events if isinstance(event, ClockMeasured)]
+        assert measured[-1].used
+        assert measured[-1].offset == pytest.approx(skew, abs=2)
+
+
+async def test_a_clock_too_wrong_to_believe_is_refused_once_and_reported(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        stage.step = 4000
+        with pytest.raises(RefusalError):
+            await stage.grant.fetch(TOKEN)
+        assert server.journal.total == 1
+        (measured,) = (event for event in stage.events if isinstance(event, ClockMeasured))
+        assert measured.offset == pytest.approx(-4000, abs=2)
+        assert not measured.used
+
+
+async def test_a_rate_limit_holds_back_every_token_of_the_client(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.faults.add(Fault(limit_resets_in=30, times=1))
+        with pytest.raises(RefusalError) as first:
+            await stage.grant.fetch(TOKEN)
+        assert first.value.retry_after == pytest.approx(30, abs=1.5)
+        with pytest.raises(RefusalError) as second:
+            await stage.grant.fetch(TokenSettings(client="c", scopes=("read",)))
+        assert second.value.status == 429
+        assert second.value.retry_after == pytest.approx(31, abs=2)
+        assert server.journal.total == 1
+
+
+async def test_requests_to_one_server_are_bounded(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.faults.set(Fault(delay=0.05))
+        await asyncio.gather(*(stage.grant.fetch(TOKEN) for _ in range(30)))
+        assert server.journal.most_at_once == 8
+        assert server.journal.repeated == 0
+
+
+async def test_without_a_key_nothing_is_sent(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        stage.grant.keys = KeyFiles(
+            "c",
+            (KeySettings(file=str(tmp_path / "missing")),),
+            provider="generic",
+            algorithms=(),
+            observe=stage.events.append,
+        )
+        with pytest.raises(KeyFileError):
+            await stage.grant.fetch(TOKEN)
+        assert server.journal.total == 0
+
+
+async def test_an_endpoint_that_is_gone_is_looked_up_again(tmp_path: Path) -> None:
+    async def script(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = server.requests[-1].split(b" ")[1]
+        if path.startswith(b"/.well-known"):
+            document = {"issuer": server.url, "token_endpoint": f"{server.url}/{where}"}
+            writer.write(http(json.dumps(document).encode()))
+        else:
+            writer.write(GOOD if path == f"/{where}".encode() else http(b"", status="404 Not Found"))
+
+    where = "old"
+    async with raw_server(script) as server, a_stage(tmp_path, "", issuer=server.url, token_endpoint=None) as stage:
+        await stage.grant.fetch(TOKEN)
+        where = "new"
+        with pytest.raises(RefusalError):
+            await stage.grant.fetch(TOKEN)
+        assert (await stage.grant.fetch(TOKEN)).access_token == "t"

@@ -1,0 +1,246 @@
+"""The loop, in virtual time. The fetch is a plain function: what it gives or raises is the test's story."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import pytest
+
+from broker.errors import KeyFileError, NetworkError, RefusalError
+from broker.events import Event, Refreshed, RefreshFailed, ScopeReduced, TokenExpired
+from broker.refresher import Refresher
+from broker.settings import TokenSettings
+from broker.store import Store
+from broker.tokens import Token
+
+pytestmark = pytest.mark.looptime
+EPOCH = 1_795_000_000.0
+DOWN = NetworkError("connect", "idp:443", "refused")
+WRONG_KEY = RefusalError(401, "invalid_client", "The client_assertion signature is invalid.")
+E = TypeVar("E", bound=Event)
+
+
+class Stage:
+    """A refresher, and a server that grants tokens of `lifetime` seconds or raises `trouble`."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.now: Callable[[], float] = lambda: EPOCH + loop.time()
+        self.lifetime = 3600.0
+        self.scope = "a b"
+        self.trouble: Exception | None = None
+        self.takes = 0.0
+        self.asked: list[float] = []
+        self.events: list[Event] = []
+        self.store = Store(["t"], self.now)
+        self.refresher = Refresher(
+            "t",
+            TokenSettings(client="c", scopes=("a", "b")),
+            fetch=self.fetch,
+            store=self.store,
+            now=self.now,
+            draw=lambda: 0.5,
+            observe=self.events.append,
+        )
+
+    async def fetch(self, _settings: TokenSettings) -> Token:
+        began = self.now()
+        self.asked.append(began - EPOCH)
+        await asyncio.sleep(self.takes)
+        if self.trouble:
+            raise self.trouble
+        return Token(
+            access_token=f"token-{len(self.asked)}",
+            token_type="Bearer",
+            scope=self.scope,
+            issued_at=began,
+            lifetime=self.lifetime,
+        )
+
+    def seen(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@asynccontextmanager
+async def a_stage(trouble: Exception | None = None) -> AsyncIterator[Stage]:
+    stage = Stage()
+    stage.trouble = trouble
+    task = asyncio.create_task(stage.refresher.run())
+    try:
+        yield stage
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_first_token_is_fetched_at_once_and_told() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(1)
+        assert stage.store.get("t")
+        (event,) = stage.seen(Refreshed)
+        assert (event.token, event.client, event.lifetime, event.lead) == ("t", "c", 3600, 1200)
+        assert event.expires_at == EPOCH + 3600
+        assert event.next_refresh_at == stage.refresher.next_at == EPOCH + 2220
+
+
+async def test_a_token_is_replaced_at_the_point_drawn_when_it_came() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(2221)
+        assert stage.asked == pytest.approx([0, 2220])
+
+
+async def test_a_slow_answer_makes_the_token_older_not_younger() -> None:
+    async with a_stage() as stage:
+        stage.takes = 9
+        await asyncio.sleep(10)
+        (event,) = stage.seen(Refreshed)
+        assert event.expires_at == EPOCH + 3600
+        assert event.duration == pytest.approx(9)
+
+
+async def test_a_failed_refresh_does_not_cost_the_token() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(1)
+        held = stage.store.get("t")
+        stage.trouble = DOWN
+        await asyncio.sleep(3500)
+        assert stage.store.get("t") is held
+        assert stage.seen(RefreshFailed)[0].expires_at == EPOCH + 3600
+
+
+async def test_a_token_that_runs_out_is_told_once_at_that_moment() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(1)
+        stage.trouble = DOWN
+        await asyncio.sleep(5000)
+        (event,) = stage.seen(TokenExpired)
+        at = stage.events.index(event)
+        assert stage.store.get("t") is None
+        assert event.reason == "connect_failed"
+        failed_later = [e for e in stage.events[at:] if isinstance(e, RefreshFailed)]
+        assert failed_later
+        assert all(e.expires_at is None for e in failed_later)
+
+
+async def test_recovery_after_an_outage_comes_by_itself() -> None:
+    async with a_stage(DOWN) as stage:
+        await asyncio.sleep(600)
+        assert stage.store.get("t") is None
+        stage.trouble = None
+        await asyncio.sleep(61)
+        assert stage.store.get("t")
+        assert stage.refresher.failure is None
+
+
+async def test_without_a_token_a_server_that_is_down_is_asked_at_least_once_a_minute() -> None:
+    async with a_stage(DOWN) as stage:
+        await asyncio.sleep(3600)
+        pauses = [b - a for a, b in zip(stage.asked, stage.asked[1:], strict=False)]
+        assert max(pauses) <= 60
+        assert min(pauses) >= 1
+        assert len(stage.asked) < 200
+
+
+async def test_a_refusal_is_retried_by_a_quarter_of_the_time_left() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(1)
+        stage.trouble = WRONG_KEY
+        await asyncio.sleep(2300)
+        failed = stage.seen(RefreshFailed)[0]
+        assert failed.retry_at == pytest.approx(EPOCH + 2220 + 300)
+
+
+async def test_a_rate_limit_is_waited_out() -> None:
+    async with a_stage(RefusalError(429, "", "", retry_after=600.0)) as stage:
+        await asyncio.sleep(600)
+        assert len(stage.asked) == 1
+        await asyncio.sleep(100)
+        assert stage.asked[1] == pytest.approx(631)
+
+
+async def test_a_new_key_is_tried_at_once_after_a_key_failure() -> None:
+    async with a_stage(WRONG_KEY) as stage:
+        await asyncio.sleep(1)
+        stage.trouble = None
+        stage.refresher.key_changed()
+        await asyncio.sleep(0.1)
+        assert stage.store.get("t")
+
+
+async def test_a_missing_key_file_that_appears_is_tried_at_once() -> None:
+    async with a_stage(KeyFileError("/keys/a.jwk cannot be read")) as stage:
+        await asyncio.sleep(1)
+        stage.trouble = None
+        stage.refresher.key_changed()
+        await asyncio.sleep(0.1)
+        assert stage.store.get("t")
+
+
+async def test_a_new_key_does_not_hurry_a_server_that_is_down() -> None:
+    async with a_stage(DOWN) as stage:
+        await asyncio.sleep(0.5)
+        stage.refresher.key_changed()
+        await asyncio.sleep(0.1)
+        assert len(stage.asked) == 1
+
+
+async def test_a_new_key_while_all_is_well_causes_no_request() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(1)
+        stage.refresher.key_changed()
+        await asyncio.sleep(100)
+        assert len(stage.asked) == 1
+
+
+async def test_a_key_that_changes_during_a_failing_attempt_is_tried_right_after_it() -> None:
+    async with a_stage(WRONG_KEY) as stage:
+        stage.takes = 2
+        await asyncio.sleep(1)
+        stage.refresher.key_changed()
+        await asyncio.sleep(1.1)
+        assert len(stage.asked) == 2
+
+
+async def test_a_reload_ends_the_pause_after_any_failure() -> None:
+    async with a_stage(DOWN) as stage:
+        await asyncio.sleep(300)
+        stage.trouble = None
+        stage.refresher.retry_now()
+        await asyncio.sleep(0.1)
+        assert stage.store.get("t")
+
+
+async def test_less_scope_than_asked_is_told_once() -> None:
+    async with a_stage() as stage:
+        stage.scope = "a"
+        await asyncio.sleep(10_000)
+        assert len(stage.seen(Refreshed)) > 3
+        (event,) = stage.seen(ScopeReduced)
+        assert event.missing == ("b",)
+
+
+async def test_scope_lost_again_after_it_came_back_is_told_again() -> None:
+    async with a_stage() as stage:
+        for scope in ("a", "a b", "a"):
+            stage.scope = scope
+            await asyncio.sleep(2300)
+        assert len(stage.seen(ScopeReduced)) == 2
+
+
+@pytest.mark.parametrize("lifetime", [1.0, 2.0, 5.0, 60.0])
+async def test_short_lives_are_refreshed_without_a_gap_and_without_a_busy_loop(lifetime: float) -> None:
+    async with a_stage() as stage:
+        stage.lifetime = lifetime
+        await asyncio.sleep(0.01)
+        for _ in range(400):
+            assert stage.store.get("t")
+            await asyncio.sleep(lifetime / 40)
+        assert len(stage.asked) <= 10 * 4 + 1
+
+
+async def test_a_bug_ends_the_loop_instead_of_hiding() -> None:
+    stage = Stage()
+    stage.trouble = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        await stage.refresher.run()
