@@ -1,0 +1,235 @@
+"""The composition root: builds every part from the settings, runs the loops, closes in reverse."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from broker import __version__
+from broker.admin.health import Health
+from broker.admin.server import Admin
+from broker.diagnosis import Diagnosis
+from broker.discovery import Discovery
+from broker.events import ConfigChanged, Crashed, Event, Listening, Observer, Started
+from broker.grant import Grant
+from broker.handout.server import Handout
+from broker.keys.watch import KeyFiles
+from broker.listener import Listener
+from broker.observers.metrics import Metrics
+from broker.providers import PRESETS
+from broker.refresher import Refresher
+from broker.settings import ClientSettings, Settings
+from broker.store import Store
+from broker.transport import Transport
+
+#: Requests under way to one authorization server: enough for 200 tokens, far below Okta's limit of 35 to 75.
+MAX_REQUESTS_PER_SERVER = 8
+#: Seconds between two looks at the configuration file.
+CONFIG_POLL = 10.0
+
+
+def boot_clock() -> Callable[[], float]:
+    """Epoch seconds that never step: the boot-time clock, which counts suspension, anchored once to the wall clock."""
+    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    anchor = time.time() - time.clock_gettime(boot)
+    return lambda: anchor + time.clock_gettime(boot)
+
+
+class FanOut:
+    """Tells every observer. One that raises has a bug; it costs neither a token nor the others their turn."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self.observers = list(observers)
+
+    def __call__(self, event: Event) -> None:
+        """Tell `event`; the failures of observers are told to the others, those of that telling to nobody."""
+        for observer in self.observers:
+            try:
+                observer(event)
+            except Exception as error:  # noqa: BLE001 - whatever an observer raises
+                if not isinstance(event, Crashed):
+                    where = type(observer).__name__
+                    self(Crashed(where=f"observer {where}", error=type(error).__name__))
+
+
+class Broker:
+    """The running whole. Made and ended by `running`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        observers: Iterable[Observer] = (),
+        now: Callable[[], float],
+        wall: Callable[[], float],
+        draw: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.now = now
+        self.wall = wall
+        self.metrics = Metrics(settings, now=now, wall=wall)
+        self.observe = FanOut([self.metrics, *observers])
+        self.store = Store(settings.tokens, now)
+        self.transports: list[Transport] = []
+        self.keys: dict[str, KeyFiles] = {}
+        self._gates: dict[str, asyncio.Semaphore] = {}
+        grants = {name: self._grant(name, client) for name, client in settings.clients.items()}
+        self.refreshers = {
+            name: Refresher(
+                name,
+                token,
+                fetch=grants[token.client].fetch,
+                store=self.store,
+                now=now,
+                draw=draw,
+                observe=self.observe,
+            )
+            for name, token in settings.tokens.items()
+        }
+        for refresher in self.refreshers.values():
+            self.keys[refresher.settings.client].subscribe(refresher.key_changed)
+        self.loops: list[asyncio.Task[NoReturn]] = []
+        self.api = Listener(
+            "api.listen",
+            settings.api.listen,
+            Handout(
+                settings.api,
+                settings.tokens,
+                self.store,
+                failure=self.failure,
+                next_at=lambda name: self.refreshers[name].next_at,
+                now=now,
+                wall=wall,
+                observe=self.observe,
+            ).handle,
+            max_connections=settings.api.max_connections,
+            observe=self.observe,
+        )
+        health = Health(
+            settings.tokens,
+            self.store,
+            failure=self.failure,
+            startup_wait=settings.startup.wait,
+            now=now,
+            alive=self.alive,
+        )
+        self.admin = Listener(
+            "admin.listen",
+            settings.admin.listen,
+            Admin(
+                settings,
+                health,
+                registry=self.metrics.registry,
+                public_jwks={name: keys.public_jwks for name, keys in self.keys.items()},
+                observe=self.observe,
+            ).handle,
+            loopback_only=False,
+            observe=self.observe,
+        )
+
+    def _grant(self, name: str, client: ClientSettings) -> Grant:
+        transport = Transport(client.http, now=self.now)
+        self.transports.append(transport)
+        keys = self.keys[name] = KeyFiles(
+            name, client.private_keys, provider=client.provider, algorithms=client.algorithms, observe=self.observe
+        )
+        discovery = Discovery(
+            issuer=client.issuer,
+            token_endpoint=client.token_endpoint,
+            hosts=PRESETS[client.provider].hosts,
+            allow_http=client.allow_http,
+            transport=transport,
+            now=self.now,
+        )
+        server = urlsplit(client.token_endpoint or client.issuer or "").netloc
+        return Grant(
+            name,
+            client,
+            keys=keys,
+            discovery=discovery,
+            transport=transport,
+            gate=self._gates.setdefault(server, asyncio.Semaphore(MAX_REQUESTS_PER_SERVER)),
+            now=self.now,
+            wall=self.wall,
+            observe=self.observe,
+        )
+
+    def failure(self, name: str) -> Diagnosis | None:
+        """Why the last attempt for the token `name` failed; `None` when it did not, or none has ended yet."""
+        return self.refreshers[name].failure
+
+    def alive(self) -> bool:
+        """Whether every loop still runs."""
+        return not any(loop.done() for loop in self.loops)
+
+    async def reload(self) -> None:
+        """Read keys again and retry what failed, at once (SIGHUP). CA and secret files are read for every request."""
+        await asyncio.gather(*(keys.reload() for keys in self.keys.values()))
+        for refresher in self.refreshers.values():
+            refresher.retry_now()
+
+    async def crashed(self) -> None:
+        """Return when a loop has ended, which none may; its exception is raised when the broker is closed."""
+        await asyncio.wait(self.loops, return_when=asyncio.FIRST_COMPLETED)
+
+    async def start(self) -> None:
+        """Listen at once, then read the keys, then start the loops."""
+        await self.api.start()
+        self.observe(Listening(listener="api", addresses=self.api.addresses))
+        await self.admin.start()
+        self.observe(Listening(listener="admin", addresses=self.admin.addresses))
+        await asyncio.gather(*(keys.load() for keys in self.keys.values()))
+        for keys in self.keys.values():
+            self.loop(keys.watch(), f"keys of {keys.client}")
+        for name, refresher in self.refreshers.items():
+            self.loop(refresher.run(), f"token {name}")
+
+    def loop(self, forever: Coroutine[Any, Any, NoReturn], name: str) -> None:
+        """Run `forever` beside the others; the broker is only alive while it is."""
+        self.loops.append(asyncio.create_task(forever, name=name))
+
+    async def stop(self) -> None:
+        """Close in reverse. Raises what a loop ended with, if one did by itself."""
+        for loop in self.loops:
+            loop.cancel()
+        ended = await asyncio.gather(*self.loops, return_exceptions=True)
+        async with AsyncExitStack() as stack:
+            for transport in self.transports:
+                stack.push_async_callback(transport.close)
+            stack.push_async_callback(self.admin.close)
+            stack.push_async_callback(self.api.close)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
+
+async def watch_config(file: str, changed: Callable[[], bool], observe: Observer) -> NoReturn:
+    """Tell when the configuration file no longer is what the broker runs with: it is read at start only."""
+    stale = False
+    while True:
+        await asyncio.sleep(CONFIG_POLL)
+        if changed() != stale:
+            stale = not stale
+            observe(ConfigChanged(file=file, stale=stale))
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    *,
+    observers: Iterable[Observer] = (),
+    now: Callable[[], float] | None = None,
+    wall: Callable[[], float] = time.time,
+    draw: Callable[[], float] = random.random,
+) -> AsyncIterator[Broker]:
+    """A broker that is up, and is down again afterwards. Raises ConfigError when an address cannot be listened on."""
+    broker = Broker(settings, observers=observers, now=now or boot_clock(), wall=wall, draw=draw)
+    broker.observe(Started(version=__version__, tokens=tuple(settings.tokens)))
+    try:
+        await broker.start()
+        yield broker
+    finally:
+        await broker.stop()

@@ -1,0 +1,40 @@
+"""A configuration whose every client is answered by the embedded server, for `run --dev` and `demo`."""
+
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from broker.devserver import DevServer
+from broker.keys.generate import generate
+from broker.settings import Assertion, ClientSettings, KeySettings, Settings
+
+
+@asynccontextmanager
+async def embedded(settings: Settings, *, lifetime: float = 3600.0) -> AsyncIterator[tuple[Settings, DevServer]]:
+    """`settings` with a fresh key for each client and the embedded server, which knows these keys, as their issuer.
+
+    Its tokens live `lifetime` seconds. The keys are in a folder that only this user can enter, and are gone afterwards.
+    """
+    with tempfile.TemporaryDirectory(prefix="token-broker-") as folder:
+        async with DevServer(lifetime=lifetime) as server:
+            clients = {}
+            for name, client in settings.clients.items():
+                key = generate("ES256")
+                file = Path(folder) / f"{name}.jwk"
+                file.write_text(json.dumps(key.private_jwk))
+                server.register(client.client_id, {"keys": [key.public_jwk]})
+                clients[name] = _pointed_at(server, client, file)
+            yield replace(settings, clients=clients), server
+
+
+def _pointed_at(server: DevServer, client: ClientSettings, key_file: Path) -> ClientSettings:
+    return ClientSettings(
+        issuer=server.issuer,
+        client_id=client.client_id,
+        private_keys=(KeySettings(file=str(key_file)),),
+        assertion=Assertion(audience="token_endpoint"),
+    )

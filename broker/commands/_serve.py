@@ -1,0 +1,47 @@
+"""What `run` does, apart so that `--help` and completion need not import it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from broker.app import Broker, boot_clock, running, watch_config
+from broker.config import resolve
+from broker.config.resolve import Configuration
+from broker.config.rules import warnings
+from broker.daemon import harden, loop_factory, serve
+from broker.events import Observer, Warned
+from broker.observers.log import LibraryHandler, Log, stdout
+
+
+def main(path: str | None, environ: Mapping[str, str], *, dev: bool) -> int:
+    """The exit code of the daemon. Raises ConfigError."""
+    harden()
+    configuration = resolve.read(path, environ)
+    settings = configuration.settings
+    now = boot_clock()
+    log = Log(stdout(), settings.log, now=now, wall=time.time)
+    logging.basicConfig(handlers=[LibraryHandler(log)], level=logging.WARNING)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(serve(_broker(configuration, log, now, dev=dev), log, drain=settings.shutdown.drain))
+
+
+@asynccontextmanager
+async def _broker(
+    configuration: Configuration, log: Observer, now: Callable[[], float], *, dev: bool
+) -> AsyncIterator[Broker]:
+    settings, file = configuration.settings, configuration.file
+    async with AsyncExitStack() as stack:
+        if dev:
+            from broker.commands._embedded import embedded  # noqa: PLC0415 - or every pod would pay for it
+
+            settings, _ = await stack.enter_async_context(embedded(settings))
+        broker = await stack.enter_async_context(running(settings, observers=[log], now=now))
+        for detail in warnings(settings):
+            broker.observe(Warned(detail=detail))
+        if dev:
+            broker.observe(Warned(detail="--dev: tokens are the embedded server's, the keys are made up"))
+        if file:
+            broker.loop(watch_config(file.path, file.changed, broker.observe), "configuration file")
+        yield broker

@@ -1,0 +1,157 @@
+"""The whole, in one process."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import aiohttp
+import pytest
+from joserfc.jwk import ECKey
+
+from broker.app import Broker, FanOut, boot_clock, running, watch_config
+from broker.devserver import DevServer, Fault
+from broker.errors import ConfigError
+from broker.events import ConfigChanged, Crashed, Event, Refreshed, RefreshFailed, Started, Warned
+from broker.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
+
+
+def a_client(folder: Path, server: DevServer, name: str, *, registered: bool = True) -> ClientSettings:
+    key = ECKey.generate_key("P-256", {"kid": name, "use": "sig", "alg": "ES256"})
+    file = folder / f"{name}.jwk"
+    file.write_text(json.dumps(key.as_dict(private=True)))
+    if registered:
+        server.register(name, {"keys": [dict(key.as_dict(private=False))]}, {"read"})
+    return ClientSettings(
+        client_id=name,
+        issuer=server.issuer,
+        private_keys=(KeySettings(file=str(file)),),
+        assertion=Assertion(audience="token_endpoint"),
+    )
+
+
+@asynccontextmanager
+async def a_broker(clients: dict[str, ClientSettings], **listen: str) -> AsyncIterator[tuple[Broker, list[Event]]]:
+    """Each client has one token of its own name."""
+    settings = Settings(
+        api=Api(listen=(listen.get("api", "127.0.0.1:0"),)),
+        admin=Admin(listen=("127.0.0.1:0",)),
+        clients=clients,
+        tokens={name: TokenSettings(client=name, scopes=("read",)) for name in clients},
+    )
+    events: list[Event] = []
+    async with running(settings, observers=[events.append]) as broker:
+        yield broker, events
+
+
+async def test_one_clients_failure_does_not_touch_anothers_token(tmp_path: Path) -> None:
+    async with DevServer() as server:
+        clients = {
+            "good": a_client(tmp_path, server, "good"),
+            "unknown": a_client(tmp_path, server, "unknown", registered=False),
+            "keyless": a_client(tmp_path, server, "keyless"),
+        }
+        (tmp_path / "keyless.jwk").write_text("{")
+        async with a_broker(clients) as (broker, events):
+            assert await broker.store.wait("good", 5)
+            while len([event for event in events if isinstance(event, RefreshFailed)]) < 2:
+                await asyncio.sleep(0.01)
+            failures = {name: broker.failure(name) for name in clients}
+            assert failures["good"] is None
+            assert failures["unknown"]
+            assert failures["unknown"].reason == "client_unknown"
+            assert failures["keyless"]
+            assert failures["keyless"].reason == "key_file"
+            assert broker.alive()
+
+
+async def test_the_clients_of_one_server_share_its_gate(tmp_path: Path) -> None:
+    async with DevServer() as server:
+        server.faults.set(Fault(delay=0.05))
+        clients = {f"c{i}": a_client(tmp_path, server, f"c{i}") for i in range(20)}
+        async with a_broker(clients) as (broker, _):
+            for name in clients:
+                assert await broker.store.wait(name, 10)
+        assert server.journal.most_at_once <= 8
+
+
+async def test_an_observer_with_a_bug_costs_neither_a_token_nor_the_others_their_turn(tmp_path: Path) -> None:
+    def broken(_event: Event) -> NoReturn:
+        raise ZeroDivisionError
+
+    events: list[Event] = []
+    async with DevServer() as server:
+        settings = Settings(
+            api=Api(listen=("127.0.0.1:0",)),
+            admin=Admin(listen=("127.0.0.1:0",)),
+            clients={"c": a_client(tmp_path, server, "c")},
+            tokens={"t": TokenSettings(client="c", scopes=("read",))},
+        )
+        async with running(settings, observers=[broken, events.append]) as broker:
+            assert await broker.store.wait("t", 5)
+    assert [event for event in events if isinstance(event, Refreshed)]
+    crashes = {event for event in events if isinstance(event, Crashed)}
+    assert {(event.where, event.error) for event in crashes} == {("observer function", "ZeroDivisionError")}
+
+
+def test_an_event_reaches_every_observer_in_order() -> None:
+    seen: list[str] = []
+    FanOut([lambda _: seen.append("a"), lambda _: seen.append("b")])(Warned(detail=""))
+    assert seen == ["a", "b"]
+
+
+async def test_a_loop_with_a_bug_ends_the_broker_and_is_not_alive(tmp_path: Path) -> None:
+    async def bug() -> NoReturn:
+        raise ZeroDivisionError
+
+    async def story() -> None:
+        async with DevServer() as server, a_broker({"c": a_client(tmp_path, server, "c")}) as (broker, _):
+            broker.loop(bug(), "a bug")
+            await asyncio.wait_for(broker.crashed(), 5)
+            async with (
+                aiohttp.ClientSession() as http,
+                http.get(f"http://{broker.admin.addresses[0]}/livez") as reply,
+            ):
+                assert reply.status == 503
+
+    with pytest.raises(ZeroDivisionError):
+        await story()
+
+
+async def test_a_reload_reads_keys_again_and_retries_at_once(tmp_path: Path) -> None:
+    async with DevServer() as server:
+        client = a_client(tmp_path, server, "c")
+        server.faults.set(Fault(status=503))
+        async with a_broker({"c": client}) as (broker, events):
+            while broker.failure("c") is None:
+                await asyncio.sleep(0.01)
+            server.faults.clear()
+            await broker.reload()
+            assert await broker.store.wait("c", 0.5)
+            assert isinstance(events[0], Started)
+
+
+async def test_an_address_that_cannot_be_had_is_a_configuration_error_and_leaves_nothing_open(tmp_path: Path) -> None:
+    async with DevServer() as server:
+        client = a_client(tmp_path, server, "c")
+        with pytest.raises(ConfigError, match=r"api\.listen"):
+            async with a_broker({"c": client}, api=f"127.0.0.1:{server.port}"):
+                pass
+
+
+@pytest.mark.looptime
+async def test_a_configuration_file_that_changes_and_changes_back_is_told_both_times() -> None:
+    changed = False
+    events: list[Event] = []
+    task = asyncio.create_task(watch_config("c.yaml", lambda: changed, events.append))
+    for changed in (False, True, True, False):  # noqa: B007 - read by the lambda above
+        await asyncio.sleep(11)
+    task.cancel()
+    assert events == [ConfigChanged(file="c.yaml", stale=True), ConfigChanged(file="c.yaml", stale=False)]
+
+
+def test_the_boot_clock_tells_the_time_of_day() -> None:
+    assert boot_clock()() == pytest.approx(time.time(), abs=1)
