@@ -28,8 +28,8 @@ PYTEST = $(BIN)/pytest -n 2 --dist worksteal --cov
 test: $(DEV) ## Run the tests that take minutes at most, with branch coverage
 	$(PYTEST) -m "not slow"
 
-test-all: $(DEV) ## Run every test, the proofs that take long included
-	$(PYTEST)
+test-all: test ## Run `test`, then the proofs that take long
+	$(PYTEST) -m slow --cov-append
 
 lint: $(DEV) ## Check style, types, the import contract, lock files and generated files
 	$(BIN)/ruff check --quiet

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -33,9 +35,11 @@ CONFIG_POLL = 10.0
 
 def boot_clock() -> Callable[[], float]:
     """Epoch seconds that never step: the boot-time clock, which counts suspension, anchored once to the wall clock."""
-    boot = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    anchor = time.time() - time.clock_gettime(boot)
-    return lambda: anchor + time.clock_gettime(boot)
+    boot = time.monotonic
+    if sys.platform == "linux":
+        boot = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    anchor = time.time() - boot()
+    return lambda: anchor + boot()
 
 
 class FanOut:
@@ -131,7 +135,7 @@ class Broker:
         )
 
     def _grant(self, name: str, client: ClientSettings) -> Grant:
-        transport = Transport(client.http, now=self.now)
+        transport = Transport(client.http, now=self.now, observe=self.observe)
         self.transports.append(transport)
         keys = self.keys[name] = KeyFiles(
             name, client.private_keys, provider=client.provider, algorithms=client.algorithms, observe=self.observe
@@ -143,6 +147,7 @@ class Broker:
             allow_http=client.allow_http,
             transport=transport,
             now=self.now,
+            observe=self.observe,
         )
         server = urlsplit(client.token_endpoint or client.issuer or "").netloc
         return Grant(
@@ -176,16 +181,24 @@ class Broker:
         await asyncio.wait(self.loops, return_when=asyncio.FIRST_COMPLETED)
 
     async def start(self) -> None:
-        """Listen at once, then read the keys, then start the loops."""
+        """Listen at once; everything that may take its time is a loop."""
         await self.api.start()
         self.observe(Listening(listener="api", addresses=self.api.addresses))
         await self.admin.start()
         self.observe(Listening(listener="admin", addresses=self.admin.addresses))
-        await asyncio.gather(*(keys.load() for keys in self.keys.values()))
-        for keys in self.keys.values():
-            self.loop(keys.watch(), f"keys of {keys.client}")
-        for name, refresher in self.refreshers.items():
-            self.loop(refresher.run(), f"token {name}")
+        for name in self.keys:
+            self.loop(self._keep(name), f"client {name}")
+
+    async def _keep(self, client: str) -> NoReturn:
+        """Keep the tokens of one client, whose key files may be slow to read, from the first reading on."""
+        keys = self.keys[client]
+        await keys.load()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keys.watch())
+            for refresher in self.refreshers.values():
+                if refresher.settings.client == client:
+                    group.create_task(refresher.run())
+        raise AssertionError  # pragma: no cover - no task of the group returns
 
     def loop(self, forever: Coroutine[Any, Any, NoReturn], name: str) -> None:
         """Run `forever` beside the others; the broker is only alive while it is."""
@@ -211,7 +224,7 @@ async def watch_config(file: str, changed: Callable[[], bool], observe: Observer
     stale = False
     while True:
         await asyncio.sleep(CONFIG_POLL)
-        if changed() != stale:
+        if await asyncio.to_thread(changed) != stale:
             stale = not stale
             observe(ConfigChanged(file=file, stale=stale))
 

@@ -42,8 +42,9 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 class Signals:
     """What the outside asks of the process: names of stop signals in the order they came, and reloads."""
 
-    def __init__(self, reload: Callable[[], Awaitable[None]]) -> None:
-        self._reload = reload
+    def __init__(self) -> None:
+        #: What a reload does, once there is something to reload.
+        self.on_reload: Callable[[], Awaitable[None]] | None = None
         self._reloads: set[asyncio.Future[None]] = set()
         self._stops: asyncio.Queue[str] = asyncio.Queue()
         for name in STOPPING:
@@ -65,8 +66,10 @@ class Signals:
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(react))
 
     def _begin_reload(self) -> None:
+        if self.on_reload is None:
+            return
         # The loop keeps only weak references to its tasks.
-        task = asyncio.ensure_future(self._reload())
+        task = asyncio.ensure_future(self.on_reload())
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
 
@@ -76,9 +79,10 @@ async def serve(broker: AbstractAsyncContextManager[Broker], log: Observer, *, d
 
     `drain` is how many seconds serving goes on after the signal; a second signal ends that.
     """
+    signals = Signals()
     try:
         async with broker as running:
-            signals = Signals(running.reload)
+            signals.on_reload = running.reload
             crashed = asyncio.ensure_future(running.crashed())
             stop = asyncio.ensure_future(signals.stop())
             await asyncio.wait([stop, crashed], return_when=asyncio.FIRST_COMPLETED)

@@ -10,14 +10,19 @@ from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from broker.errors import BrokerError, DiscoveryError, RefusalError
-from broker.transport import Reply, Transport, is_loopback, retry_after
+from broker.events import Observer, Warned
+from broker.transport import Reply, Transport, retry_after
+from broker.urls import host_of, is_loopback, is_usable
 
 #: A document is read again after this many seconds, when a token is due anyway.
 MAX_AGE = 86400.0
 
 
 class Discovery:
-    """One client's token endpoint: configured, or found through its issuer."""
+    """One client's token endpoint: configured, or found through its issuer.
+
+    `hosts` are those an endpoint may have besides the issuer's.
+    """
 
     def __init__(
         self,
@@ -28,76 +33,79 @@ class Discovery:
         allow_http: bool,
         transport: Transport,
         now: Callable[[], float],
+        observe: Observer,
     ) -> None:
         self.issuer = issuer
         self.hosts = hosts
         self.allow_http = allow_http
         self.transport = transport
         self.now = now
+        self.observe = observe
         self._endpoint = token_endpoint
         self._fixed = token_endpoint is not None
         self._read_at = 0.0
         self._doubted = False
         self._reading = asyncio.Lock()
+        self._readings = 0
+        self._failure: BrokerError | None = None
+        self._told = ""
 
     async def token_endpoint(self) -> str:
-        """The URL to post to. Raises BrokerError while there is none to trust."""
-        async with self._reading:
-            return await self._current()
+        """The URL to post to. Raises BrokerError while there is none to trust.
 
-    async def _current(self) -> str:
-        if self._endpoint and (self._fixed or (not self._doubted and self.now() - self._read_at < MAX_AGE)):
-            return self._endpoint
-        try:
-            found = await self._discover(self.issuer or "")
-            self._stay_on_host(found)
-        except BrokerError:
-            # An endpoint that worked until now is better than none.
-            if self._endpoint and not self._doubted:
-                self._read_at = self.now()
+        Many tokens ask at once: whoever waited while another read the document shares what came of it, failure too.
+        """
+        readings = self._readings
+        async with self._reading:
+            if self._endpoint and (self._fixed or (not self._doubted and self.now() - self._read_at < MAX_AGE)):
                 return self._endpoint
-            raise
-        self._endpoint, self._read_at, self._doubted = found, self.now(), False
-        return found
+            if self._failure is None or self._readings == readings:
+                await self._read()
+            if self._failure is not None:
+                raise self._failure
+            assert self._endpoint is not None  # noqa: S101 - no failure means that one was found
+            return self._endpoint
 
     def doubt(self) -> None:
         """The endpoint answered as if it were none (404, 405): read the document again before the next request."""
         self._doubted = True
 
-    def _stay_on_host(self, found: str) -> None:
-        if self._endpoint and _host(found) != _host(self._endpoint):
-            raise DiscoveryError(
-                "moved",
-                f"{self.issuer} now names a token endpoint on {_host(found)} instead of {_host(self._endpoint)};"
-                " restart the broker if that is right",
-            )
+    async def _read(self) -> None:
+        self._failure = None
+        try:
+            self._endpoint, self._doubted = await self._discover(self.issuer or ""), False
+        except BrokerError as error:
+            # An endpoint that worked until now is better than none.
+            if self._endpoint is None or self._doubted:
+                self._failure = error
+            else:
+                self._tell(f"{error}; the token endpoint found before stays in use")
+        self._read_at = self.now()
+        self._readings += 1
+
+    def _tell(self, detail: str) -> None:
+        if detail != self._told:
+            self._told = detail
+            self.observe(Warned(detail=detail))
 
     async def _discover(self, issuer: str) -> str:
         urls = metadata_urls(issuer)
-        problem = DiscoveryError("not_found", f"{issuer} has no metadata at {' or '.join(urls)}")
+        problem: BrokerError = DiscoveryError("not_found", f"{issuer} has no metadata at {' or '.join(urls)}")
         for url in urls:
             reply = await self.transport.get(url)
             try:
                 endpoint = parse_metadata(reply, issuer)
-            except DiscoveryError as error:
-                if error.fault == "issuer_mismatch":
+            except (DiscoveryError, RefusalError) as error:
+                if isinstance(error, RefusalError) and error.status == 429:
                     raise
-                if error.fault != "not_found":
+                if isinstance(error, DiscoveryError) and error.fault == "issuer_mismatch":
+                    raise
+                if isinstance(error, RefusalError) or error.fault != "not_found":
                     problem = error
                 continue
-            self._check(endpoint)
+            permit(endpoint, issuer=issuer, hosts=self.hosts, allow_http=self.allow_http, pinned=self._endpoint)
             return endpoint
         raise problem
-
-    def _check(self, endpoint: str) -> None:
-        if not (endpoint.startswith("https://") or is_loopback(endpoint) or self.allow_http):
-            raise DiscoveryError("insecure", f"{self.issuer} names the token endpoint {endpoint}, which is not https")
-        if _host(endpoint) not in {_host(self.issuer or ""), *self.hosts}:
-            msg = (
-                f"{self.issuer} names a token endpoint on another host, {_host(endpoint)};"
-                " write it as token_endpoint if that is right"
-            )
-            raise DiscoveryError("foreign_host", msg)
 
 
 def metadata_urls(issuer: str) -> tuple[str, ...]:
@@ -110,13 +118,34 @@ def metadata_urls(issuer: str) -> tuple[str, ...]:
     )
 
 
+def permit(endpoint: str, *, issuer: str, hosts: Collection[str], allow_http: bool, pinned: str | None) -> None:
+    """Raises DiscoveryError unless assertions may go to `endpoint`, which the metadata of `issuer` names.
+
+    `pinned` is the endpoint in use: the host never changes while the broker runs.
+    """
+    host = host_of(endpoint)
+    if not (endpoint.startswith("https://") or is_loopback(endpoint) or allow_http):
+        raise DiscoveryError("insecure", f"{issuer} names the token endpoint {endpoint}, which is not https")
+    if host not in {host_of(issuer), *hosts}:
+        raise DiscoveryError(
+            "foreign_host",
+            f"{issuer} names a token endpoint on another host, {host}; write it as token_endpoint if that is right",
+        )
+    if pinned and host != host_of(pinned):
+        raise DiscoveryError(
+            "moved",
+            f"{issuer} now names a token endpoint on {host} instead of {host_of(pinned)};"
+            " restart the broker if that is right",
+        )
+
+
 def parse_metadata(reply: Reply, issuer: str) -> str:
     """The token endpoint in a metadata answer (RFC 8414 sections 3.2 and 3.3).
 
     Raises DiscoveryError; RefusalError when the server is in trouble or limits us, which says nothing of the document.
     """
     if reply.status == 429 or reply.status >= 500:
-        raise RefusalError(reply.status, "", "", retry_after(reply.headers))
+        raise RefusalError(reply.status, "", "", retry_after(reply))
     if reply.status != 200:
         raise DiscoveryError("not_found", f"the metadata request was answered {reply.status}")
     try:
@@ -133,18 +162,6 @@ def parse_metadata(reply: Reply, issuer: str) -> str:
             f"the metadata of {issuer} names the issuer {shown}; write issuer exactly as the server does",
         )
     endpoint = document.get("token_endpoint")
-    if not isinstance(endpoint, str) or not _is_url(endpoint):
+    if not isinstance(endpoint, str) or not is_usable(endpoint):
         raise DiscoveryError("no_token_endpoint", f"the metadata of {issuer} names no token_endpoint")
     return endpoint
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and text.isprintable()
-    except ValueError:
-        return False
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or ""

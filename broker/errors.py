@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 NetworkFault = Literal["dns", "connect", "timeout", "tls", "proxy", "disconnected", "ca_file"]
-ReplyFault = Literal["too_big", "not_json", "redirect", "access_token", "token_type", "dpop", "expires_in"]
+ReplyFault = Literal["too_big", "not_json", "redirect", "access_token", "token_type", "dpop", "expires_in", "late"]
 DiscoveryFault = Literal[
     "not_found", "not_json", "issuer_mismatch", "no_token_endpoint", "foreign_host", "moved", "insecure"
 ]

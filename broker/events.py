@@ -57,7 +57,6 @@ class Refreshed(Event):
     lifetime: float
     lead: float
     next_refresh_at: float
-    assumed_lifetime: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import NoReturn
 from broker.diagnosis import Act, Diagnosis, diagnose
 from broker.errors import BrokerError
 from broker.events import Observer, Refreshed, RefreshFailed, ScopeReduced, TokenExpired
-from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at
+from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at, shortest_pause
 from broker.settings import TokenSettings
 from broker.store import Store
 from broker.tokens import Token
@@ -43,7 +43,7 @@ class Refresher:
         self.observe = observe
         self.failure: Diagnosis | None = None
         self.next_at = now()
-        self._attempt = 0
+        self._faults = 0
         self._current: Token | None = None
         self._missing: tuple[str, ...] = ()
         self._woken = asyncio.Event()
@@ -76,9 +76,9 @@ class Refresher:
 
     def _succeeded(self, token: Token, began: float) -> None:
         self.store.put(self.name, token)
-        self._current, self.failure, self._attempt = token, None, 0
+        self._current, self.failure, self._faults = token, None, 0
         ahead = self.settings.refresh.ahead
-        self.next_at = refresh_at(token, ahead, self.draw())
+        self.next_at = max(refresh_at(token, ahead, self.draw()), self.now() + shortest_pause(token.lifetime))
         self.observe(
             Refreshed(
                 token=self.name,
@@ -102,7 +102,7 @@ class Refresher:
 
     def _failed(self, error: BrokerError, began: float) -> None:
         self.failure = diagnosis = diagnose(error)
-        self._attempt += 1
+        self._faults = self._faults + 1 if diagnosis.act is Act.SERVER else 0
         now = self.now()
         left = self._current.usable_until - now if self._current else 0.0
         self.next_at = now + self._pause(diagnosis, left)
@@ -122,9 +122,14 @@ class Refresher:
             case Act.LIMIT:
                 return after_limit(diagnosis.wait or 0.0, left, self.draw())
             case Act.SERVER:
-                return max(after_fault(self._attempt, left, self.draw()), min(diagnosis.wait or 0.0, LONGEST_SLEEP))
+                return max(after_fault(self._faults, left, self.draw()), self._polite(diagnosis.wait, left))
             case _:
                 return after_refusal(left)
+
+    @staticmethod
+    def _polite(asked: float | None, left: float) -> float:
+        """What a 503 asks for by `Retry-After`, as long as it costs no token."""
+        return min(asked or 0.0, left / 2 if left > 0 else LONGEST_SLEEP)
 
     async def _rest(self) -> None:
         """Sleep until the next attempt is due, in pieces, and say so when the held token runs out meanwhile."""

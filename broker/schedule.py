@@ -17,6 +17,7 @@ MAX_RETRY = 300.0
 MIN_REFUSED_RETRY = 15.0
 LIMIT_MARGIN = 1.0
 LIMIT_SPREAD = 60.0
+LIMIT_HURRY = 5.0
 MAX_LIMIT = 3600.0
 
 
@@ -35,15 +36,21 @@ def lead(lifetime: float, ahead: Ahead) -> float:
 def refresh_at(token: Token, ahead: Ahead, draw: float) -> float:
     """The moment to replace `token`, drawn once when it arrives so that ten thousand brokers spread out.
 
-    The server's `refresh_in` may bring it forward. However short the lifetime and however large `ahead`, there is a
-    pause between two refreshes.
+    The server's `refresh_in` may bring it forward.
     """
-    latest = token.lifetime - lead(token.lifetime, ahead)
-    if token.refresh_in is not None:
-        latest = min(latest, token.refresh_in)
-    spread = draw * min(0.1 * token.lifetime, MAX_SPREAD)
-    pause = max(token.lifetime / 20, min(1.0, token.lifetime / 4))
-    return token.issued_at + max(latest - spread, pause)
+    latest, window = token.lifetime - lead(token.lifetime, ahead), token.lifetime
+    if token.refresh_in is not None and token.refresh_in < latest:
+        latest = window = token.refresh_in
+    return token.issued_at + max(0.0, latest - draw * min(0.1 * window, MAX_SPREAD))
+
+
+def shortest_pause(lifetime: float) -> float:
+    """At least this long after a token came the next one is asked for.
+
+    However large `ahead` or small `refresh_in` is, and however late the answer came, no lifetime of a second or more
+    makes a busy loop.
+    """
+    return max(min(30.0, lifetime / 20), min(1.0, lifetime / 4))
 
 
 def after_fault(attempt: int, left: float, draw: float) -> float:
@@ -62,12 +69,12 @@ def after_refusal(left: float) -> float:
 
 
 def after_limit(asked: float, left: float, draw: float) -> float:
-    """Pause after 429, when the server wants us to stay away for `asked` seconds (0 when it did not say).
+    """Pause after a rate limit, when the server wants us to stay away for `asked` seconds (0 when it did not say).
 
     Spread over a minute, since everyone it limited was told the same moment; not beyond half of what a held token has
-    left, unless the server itself said longer.
+    left, unless the server itself said longer: then over a few seconds only.
     """
-    spread = asked + LIMIT_MARGIN + draw * LIMIT_SPREAD
+    soonest, room = asked + LIMIT_MARGIN, LIMIT_SPREAD
     if left > 0:
-        spread = min(spread, max(left / 2, LIMIT_MARGIN))
-    return min(max(asked, spread), MAX_LIMIT)
+        room = LIMIT_HURRY if asked >= left / 2 else min(LIMIT_SPREAD, max(0.0, left / 2 - soonest))
+    return min(soonest + draw * room, MAX_LIMIT)

@@ -17,8 +17,8 @@ Name = Annotated[str, Meta(pattern=NAME)]
 FORM_FIELDS = frozenset(
     {"grant_type", "scope", "client_id", "client_assertion", "client_assertion_type", "client_secret"}
 )
-#: JWS algorithms a client may sign with (RFC 7518 section 3.1, RFC 8037).
-ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+#: JWS algorithms a client may sign with (RFC 7518 section 3.1, RFC 8037, RFC 9864).
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

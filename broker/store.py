@@ -12,6 +12,7 @@ class Store:
     """Holds one token per configured name and wakes who waits for the first."""
 
     def __init__(self, names: Collection[str], now: Callable[[], float]) -> None:
+        self._now = now
         # One slot a name: the cache never has to evict, it only forgets what has expired.
         self._tokens: TLRUCache[str, Token] = TLRUCache(
             maxsize=max(1, len(names)), ttu=lambda _name, token, _now: token.usable_until, timer=now
@@ -24,7 +25,10 @@ class Store:
         return self._tokens.get(name)
 
     def put(self, name: str, token: Token) -> None:
-        """Replace the token; whoever waited has it at once."""
+        """Replace the token; whoever waited has it at once. One that is expired already is no replacement."""
+        if token.usable_until <= self._now():
+            # cachetools would drop the good one that is there.
+            return
         self._tokens[name] = token
         self._held.add(name)
         if arrival := self._arrivals.pop(name, None):

@@ -56,8 +56,7 @@ def _refusal(reply: Reply) -> RefusalError:
     description = body.get("error_description") or body.get("errorSummary")
     if not isinstance(description, str):
         description = "" if body else _title(reply.body)
-    asked = retry_after(reply.headers) if reply.status in {429, 503} else None
-    return RefusalError(reply.status, error if isinstance(error, str) else "", description, asked)
+    return RefusalError(reply.status, error if isinstance(error, str) else "", description, retry_after(reply))
 
 
 def _title(body: bytes) -> str:

@@ -5,21 +5,22 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
 
 from broker import __version__
 from broker.errors import NetworkError
+from broker.events import Observer
+from broker.proxies import from_environment
 from broker.secret_files import read_secret
-from broker.server_clock import date_of
+from broker.server_clock import date_of, http_date
 from broker.settings import Http
 from broker.trust import TrustStore
+from broker.urls import is_loopback
 
 MAX_ANSWER = 1 << 20
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +43,10 @@ class Reply:
 class Transport:
     """Reaches one client's authorization server as its `http` settings say."""
 
-    def __init__(self, http: Http, *, now: Callable[[], float]) -> None:
+    def __init__(self, http: Http, *, now: Callable[[], float], observe: Observer) -> None:
         self.http = http
         self.now = now
-        self.trust = TrustStore(http.ca_file) if http.ca_file else None
+        self.trust = TrustStore(http.ca_file, observe) if http.ca_file else None
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str) -> Reply:
@@ -54,24 +55,30 @@ class Transport:
 
     async def post(self, url: str, form: Mapping[str, str] | list[tuple[str, str]]) -> Reply:
         """POST `form`, urlencoded, to `url`. Raises NetworkError."""
-        return await self._request("POST", url, aiohttp.FormData(form))
+        return await self._request("POST", url, urlencode(form).encode())
 
     async def close(self) -> None:
         """Close what is open."""
         if self._session:
             await self._session.close()
 
-    async def _request(self, method: str, url: str, data: aiohttp.FormData | None) -> Reply:
+    async def _request(self, method: str, url: str, data: bytes | None) -> Reply:
         where = _where(url)
         context = await self.trust.context() if self.trust else True
-        proxy = self._proxy(URL(url))
+        proxy = await self._proxy(URL(url))
         sent_at = self.now()
         try:
             async with self._open().request(
-                method, url, data=data, ssl=context, proxy=proxy, allow_redirects=False
+                method,
+                url,
+                data=data,
+                headers={"Content-Type": "application/x-www-form-urlencoded"} if data is not None else None,
+                ssl=context,
+                proxy=proxy,
+                allow_redirects=False,
             ) as answer:
                 body, truncated = await _read(answer)
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _translate(error, where, self.http) from error
         return Reply(
             status=answer.status,
@@ -100,51 +107,50 @@ class Transport:
             )
         return self._session
 
-    def _proxy(self, url: URL) -> URL | None:
-        match self.http.proxy:
-            case "none":
-                return None
-            case None if is_loopback(str(url)) or proxy_bypass(url.host or ""):
-                return None
-            case None:
-                found = getproxies().get(url.scheme)
-                return URL(found if "://" in found else f"http://{found}") if found else None
-            case written:
-                password_file = self.http.proxy_password_file
-                return URL(written).with_password(read_secret(password_file)) if password_file else URL(written)
+    async def _proxy(self, url: URL) -> URL | None:
+        written, password_file = self.http.proxy, self.http.proxy_password_file
+        if written == "none":
+            return None
+        found = written or from_environment(url)
+        if not found:
+            return None
+        proxy = _proxy_url(found)
+        if proxy is None:
+            # Never with the value: there may be a password in it.
+            which = "http.proxy" if written else f"{url.scheme.upper()}_PROXY"
+            raise NetworkError("proxy", which, f"{which} is not the URL of an http proxy")
+        return proxy.with_password(await read_secret(password_file)) if written and password_file else proxy
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """How long the server wants us to stay away, in seconds: `Retry-After` (RFC 9110 section 10.2.3) or Okta's header.
+def retry_after(reply: Reply) -> float | None:
+    """How long the server wants us to stay away, in seconds; `None` when it does not say.
 
-    Absolute times are compared with the server's own `Date`; without one they tell nothing.
+    By `Retry-After` (RFC 9110 section 10.2.3), or by the reset of its rate limit, which Okta and Auth0 tell with every
+    answer and which means something at 429 only. Absolute times are compared with the server's own `Date`; without one
+    they tell nothing.
     """
-    date = date_of(headers)
-    text = headers.get("Retry-After", "").strip()
+    text = reply.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}", text):
         return float(text)
-    moment = _moment(text) if text else None
-    for name in ("X-Rate-Limit-Reset", "X-RateLimit-Reset"):
-        if moment is None and re.fullmatch(r"\d{1,12}", reset := headers.get(name, "").strip()):
+    moment = http_date(text)
+    for name in ("X-Rate-Limit-Reset", "X-RateLimit-Reset") if reply.status == 429 else ():
+        if moment is None and re.fullmatch(r"\d{1,12}", reset := reply.headers.get(name, "").strip()):
             moment = float(reset)
+    date = date_of(reply.headers)
     return None if moment is None or date is None else max(0.0, moment - date)
-
-
-def _moment(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def is_loopback(url: str) -> bool:
-    """Whether `url` names this host by `localhost` or a loopback literal."""
-    return URL(url).host in LOOPBACK
 
 
 def _where(url: str) -> str:
     parsed = URL(url)
     return f"{parsed.host}:{parsed.port}"
+
+
+def _proxy_url(text: str) -> URL | None:
+    try:
+        url = URL(text)
+    except ValueError:
+        return None
+    return url if url.scheme in {"http", "https"} and url.host else None
 
 
 async def _read(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
@@ -156,7 +162,7 @@ async def _read(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
     return bytes(body), False
 
 
-def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noqa: PLR0911 - a table, one row a fault
+def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noqa: C901, PLR0911 - a table
     """Our own error for aiohttp's, in the words of the system, with no URL in it."""
     match error:
         case aiohttp.ClientConnectorDNSError():
@@ -176,9 +182,11 @@ def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noq
         case aiohttp.ClientConnectorError():
             return NetworkError("connect", where, _words(error.os_error))
         case aiohttp.ClientResponseError():
-            return NetworkError("disconnected", where, "what came back is not HTTP")
-        case _:
+            return NetworkError("disconnected", where, "what came back is not HTTP, or not in an encoding we asked for")
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
             return NetworkError("disconnected", where, "the connection was closed before the answer was complete")
+        case _:
+            return NetworkError("disconnected", where, "the answer broke off, or its encoding is broken")
 
 
 def _words(error: BaseException) -> str:

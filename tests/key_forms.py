@@ -107,6 +107,25 @@ def in_form(key: Native, form: str) -> bytes:
             return pem(key, PrivateFormat.TraditionalOpenSSL, PASSPHRASE if form.startswith("encrypted") else None)
 
 
+def encrypted_with_many_rounds(rounds: int) -> bytes:
+    """An encrypted PKCS#8 (PBES2, RFC 8018 section 6.2) that takes time to open, and that nothing opens."""
+
+    def der(tag: int, *parts: bytes) -> bytes:
+        content = b"".join(parts)
+        assert len(content) < 256
+        return bytes([tag, len(content)] if len(content) < 128 else [tag, 0x81, len(content)]) + content
+
+    pbes2, pbkdf2 = bytes.fromhex("2a864886f70d01050d"), bytes.fromhex("2a864886f70d01050c")
+    hmac_sha256, aes256_cbc = bytes.fromhex("2a864886f70d0209"), bytes.fromhex("60864801650304012a")
+    count = der(0x02, rounds.to_bytes(rounds.bit_length() // 8 + 1, "big"))
+    derivation = der(0x30, der(0x04, bytes(16)), count, der(0x30, der(0x06, hmac_sha256), b"\x05\0"))
+    scheme = der(0x30, der(0x06, aes256_cbc), der(0x04, bytes(16)))
+    parameters = der(0x30, der(0x30, der(0x06, pbkdf2), derivation), scheme)
+    octets = der(0x30, der(0x30, der(0x06, pbes2), parameters), der(0x04, bytes(64)))
+    label = b"ENCRYPTED PRIVATE KEY-----"
+    return b"-----BEGIN %s\n%s-----END %s\n" % (label, base64.encodebytes(octets), label)
+
+
 def decoded(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 

@@ -8,11 +8,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.discovery import MAX_AGE, Discovery, metadata_urls, parse_metadata
 from broker.errors import DiscoveryError, NetworkError, RefusalError
+from broker.events import Event, Warned
 from broker.settings import Http
 from broker.transport import Reply, Transport
+from broker.urls import host_of, is_loopback, is_usable
 from raw_server import RawServer, http, raw_server
 
 Documents = dict[str, Any]
@@ -38,8 +42,8 @@ async def a_server(documents: Documents) -> AsyncIterator[RawServer]:
 
 @asynccontextmanager
 async def a_discovery(issuer: str, *, now: Callable[[], float] = time.time, **kwargs: Any) -> AsyncIterator[Discovery]:
-    transport = Transport(Http(), now=now)
-    arguments = {"token_endpoint": None, "hosts": (), "allow_http": False, **kwargs}
+    transport = Transport(Http(), now=now, observe=lambda _: None)
+    arguments = {"token_endpoint": None, "hosts": (), "allow_http": False, "observe": lambda _: None, **kwargs}
     try:
         yield Discovery(issuer=issuer, transport=transport, now=now, **arguments)
     finally:
@@ -157,18 +161,23 @@ def test_a_server_in_trouble_is_not_taken_for_one_without_metadata(status: int) 
     assert error.value.retry_after == 7
 
 
-async def test_an_endpoint_that_moves_to_another_host_keeps_the_old_one() -> None:
+async def test_an_endpoint_that_moves_to_another_host_keeps_the_old_one_and_says_so_once() -> None:
     clock = [1_795_000_000.0]
+    events: list[Event] = []
     documents: Documents = {}
     async with (
         a_server(documents) as server,
-        a_discovery(server.url, now=lambda: clock[0], hosts=("idp.example",)) as discovery,
+        a_discovery(server.url, now=lambda: clock[0], hosts=("idp.example",), observe=events.append) as discovery,
     ):
         documents[OAUTH] = {"issuer": server.url, "token_endpoint": f"{server.url}/token"}
         await discovery.token_endpoint()
         documents[OAUTH] = {"issuer": server.url, "token_endpoint": "https://idp.example/token"}
-        clock[0] += MAX_AGE + 1
-        assert await discovery.token_endpoint() == f"{server.url}/token"
+        for _ in range(3):
+            clock[0] += MAX_AGE + 1
+            assert await discovery.token_endpoint() == f"{server.url}/token"
+    (event,) = events
+    assert isinstance(event, Warned)
+    assert "idp.example" in event.detail
 
 
 async def test_an_endpoint_that_is_gone_and_moved_says_that_a_restart_is_needed() -> None:
@@ -204,6 +213,28 @@ async def test_a_document_that_disappears_does_not_cost_the_endpoint() -> None:
         assert await discovery.token_endpoint() == f"{server.url}/token"
 
 
+async def test_a_failure_is_shared_by_all_who_waited_for_it_and_by_nobody_else() -> None:
+    async with a_server({}) as server, a_discovery(server.url) as discovery:
+        outcomes = await asyncio.gather(*(discovery.token_endpoint() for _ in range(20)), return_exceptions=True)
+        assert all(isinstance(outcome, DiscoveryError) for outcome in outcomes)
+        assert len(server.requests) == 2
+        with pytest.raises(DiscoveryError):
+            await discovery.token_endpoint()
+        assert len(server.requests) == 4
+
+
+async def test_a_server_error_at_the_first_place_does_not_hide_the_second() -> None:
+    async def script(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if server.requests[-1].startswith(f"GET {OIDC}".encode()):
+            document = {"issuer": server.url, "token_endpoint": f"{server.url}/token"}
+            writer.write(http(json.dumps(document).encode()))
+        else:
+            writer.write(http(b"", status="500 Oops"))
+
+    async with raw_server(script) as server, a_discovery(server.url) as discovery:
+        assert await discovery.token_endpoint() == f"{server.url}/token"
+
+
 async def test_no_document_names_both_places() -> None:
     async with a_server({}) as server, a_discovery(server.url) as discovery:
         with pytest.raises(DiscoveryError) as error:
@@ -234,6 +265,10 @@ async def test_a_server_that_is_down_is_a_network_fault() -> None:
         (b'{"issuer": "https://i", "token_endpoint": "https://"}', "no_token_endpoint"),
         (b'{"issuer": "https://i", "token_endpoint": "https://i:99999/"}', "no_token_endpoint"),
         (b'{"issuer": "https://i", "token_endpoint": "https://i/\\n"}', "no_token_endpoint"),
+        (b'{"issuer": "https://i", "token_endpoint": "http://xn--/t"}', "no_token_endpoint"),
+        (b'{"issuer": "https://i", "token_endpoint": "https://x\\\\@127.0.0.1/t"}', "no_token_endpoint"),
+        (b'{"issuer": "https://i", "token_endpoint": "https://user:pw@i/t"}', "no_token_endpoint"),
+        (b'{"issuer": "https://i", "token_endpoint": "https://i/t#part"}', "no_token_endpoint"),
     ],
 )
 def test_a_document_that_cannot_be_used_says_why(body: bytes, fault: str) -> None:
@@ -241,6 +276,13 @@ def test_a_document_that_cannot_be_used_says_why(body: bytes, fault: str) -> Non
     with pytest.raises(DiscoveryError) as error:
         parse_metadata(reply, "https://i")
     assert error.value.fault == fault
+
+
+@given(st.text() | st.from_regex(r"https?://[^/]*/?.*"))
+def test_whatever_a_document_names_is_judged_without_an_exception(text: str) -> None:
+    if is_usable(text):
+        assert host_of(text)
+        is_loopback(text)
 
 
 def test_a_foreign_issuers_name_is_shown_bounded_and_escaped() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,9 +15,10 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from broker.devserver import DevServer, Fault
+from broker.diagnosis import diagnose
 from broker.discovery import Discovery
 from broker.durations import Duration
-from broker.errors import KeyFileError, NetworkError, RefusalError, SecretFileError
+from broker.errors import KeyFileError, NetworkError, RefusalError, ReplyError, SecretFileError
 from broker.events import ClockMeasured, Event
 from broker.grant import Grant
 from broker.keys.watch import KeyFiles
@@ -46,7 +48,7 @@ class Stage:
         self.client = ClientSettings(**defaults | settings)
         self.step = 0.0
         self.events: list[Event] = []
-        self.transport = Transport(self.client.http, now=time.time)
+        self.transport = Transport(self.client.http, now=time.time, observe=self.events.append)
         self.keys = KeyFiles(
             "c", self.client.private_keys, provider="generic", algorithms=(), observe=self.events.append
         )
@@ -61,6 +63,7 @@ class Stage:
                 allow_http=False,
                 transport=self.transport,
                 now=time.time,
+                observe=self.events.append,
             ),
             transport=self.transport,
             gate=asyncio.Semaphore(8),
@@ -182,7 +185,22 @@ async def test_a_parameters_file_cannot_say_what_is_ours_to_say(tmp_path: Path, 
             await stage.grant.fetch(TokenSettings(client="c", parameters_file=str(tmp_path / "p.json")))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "secret", "\xff"])
+@pytest.mark.parametrize("value", ["true", "null", "1", "{}", "[]"])
+async def test_a_parameters_file_holds_texts_only(tmp_path: Path, value: str) -> None:
+    (tmp_path / "p.json").write_text(f'{{"name": {value}}}')
+    async with a_stage(tmp_path, "http://127.0.0.1:9/") as stage:
+        with pytest.raises(SecretFileError, match="texts only"):
+            await stage.grant.fetch(TokenSettings(client="c", parameters_file=str(tmp_path / "p.json")))
+
+
+async def test_a_parameters_file_that_is_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.json")
+    async with a_stage(tmp_path, "http://127.0.0.1:9/") as stage:
+        with pytest.raises(SecretFileError, match="no regular file"):
+            await stage.grant.fetch(TokenSettings(client="c", parameters_file=str(tmp_path / "p.json")))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "secret", "\xff", '{"a":"\\ud800"}', '{"a":' + "[" * 20_000])
 async def test_a_parameters_file_that_is_no_object_is_named_without_its_content(tmp_path: Path, content: str) -> None:
     (tmp_path / "p.json").write_bytes(content.encode("latin-1"))
     async with a_stage(tmp_path, "http://127.0.0.1:9/") as stage:
@@ -241,6 +259,14 @@ async def test_a_wrong_clock_is_corrected_after_the_first_refusal(tmp_path: Path
         assert measured[-1].offset == pytest.approx(skew, abs=2)
 
 
+async def test_a_wrong_clock_is_corrected_for_all_that_were_refused_together(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.faults.skew = -120.0
+        tokens = await asyncio.gather(*(stage.grant.fetch(TOKEN) for _ in range(8)))
+        assert len(tokens) == 8
+        assert server.journal.total <= 16
+
+
 async def test_a_clock_too_wrong_to_believe_is_refused_once_and_reported(tmp_path: Path) -> None:
     async with with_dev_server(tmp_path) as (stage, server):
         stage.step = 4000
@@ -263,6 +289,60 @@ async def test_a_rate_limit_holds_back_every_token_of_the_client(tmp_path: Path)
         assert second.value.status == 429
         assert second.value.retry_after == pytest.approx(31, abs=2)
         assert server.journal.total == 1
+
+
+async def test_a_limit_in_other_words_than_429_holds_back_the_client_too(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.faults.set(Fault(status=400, body={"error": "slow_down"}, headers={"Retry-After": "600"}))
+        for _ in range(3):
+            with pytest.raises(RefusalError) as error:
+                await stage.grant.fetch(TOKEN)
+            assert diagnose(error.value).reason == "rate_limited"
+            assert error.value.retry_after == pytest.approx(600, abs=2)
+        assert server.journal.total == 1
+
+
+async def test_a_limit_met_while_looking_for_the_endpoint_holds_back_the_client_too(tmp_path: Path) -> None:
+    limited = answers(http(b"", status="429 Slow Down", headers="Retry-After: 600\r\n"))
+    async with (
+        raw_server(limited) as server,
+        a_stage(tmp_path, "", issuer=server.url, token_endpoint=None) as stage,
+    ):
+        for _ in range(3):
+            with pytest.raises(RefusalError):
+                await stage.grant.fetch(TOKEN)
+        assert len(server.requests) == 1
+
+
+async def test_a_client_that_waits_for_its_metadata_holds_up_no_other(tmp_path: Path) -> None:
+    async def hang(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(30)
+
+    gate = asyncio.Semaphore(1)
+    async with (
+        raw_server(hang) as silent,
+        a_stage(tmp_path, "", issuer=silent.url, token_endpoint=None) as stuck,
+        with_dev_server(tmp_path) as (stage, _),
+    ):
+        stuck.grant.gate = stage.grant.gate = gate
+        waiting = asyncio.gather(*(stuck.grant.fetch(TOKEN) for _ in range(5)), return_exceptions=True)
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(1):
+            await stage.grant.fetch(TOKEN)
+        outcomes = await waiting
+        assert all(isinstance(outcome, NetworkError) for outcome in outcomes)
+        # All five shared the one request that timed out after two seconds.
+        assert len(silent.requests) == 1
+
+
+async def test_a_token_that_was_too_long_on_its_way_is_refused_with_the_reason(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.lifetime = 1
+        server.faults.set(Fault(delay=1.2))
+        with pytest.raises(ReplyError) as error:
+            await stage.grant.fetch(TOKEN)
+        assert error.value.fault == "late"
+        assert diagnose(error.value).reason == "timeout"
 
 
 async def test_requests_to_one_server_are_bounded(tmp_path: Path) -> None:

@@ -239,6 +239,38 @@ async def test_short_lives_are_refreshed_without_a_gap_and_without_a_busy_loop(l
         assert len(stage.asked) <= 10 * 4 + 1
 
 
+@pytest.mark.parametrize(("lifetime", "takes"), [(1.0, 0.6), (10.0, 8.0), (60.0, 50.0)])
+async def test_slow_answers_for_short_lives_do_not_make_a_busy_loop(lifetime: float, takes: float) -> None:
+    async with a_stage() as stage:
+        stage.lifetime, stage.takes = lifetime, takes
+        await asyncio.sleep(lifetime * 50)
+        pauses = [b - a - takes for a, b in zip(stage.asked, stage.asked[1:], strict=False)]
+        assert min(pauses) >= 0.2
+
+
+async def test_other_failures_before_do_not_make_the_first_fault_wait_longer() -> None:
+    async with a_stage(WRONG_KEY) as stage:
+        await asyncio.sleep(300)
+        stage.trouble = DOWN
+        stage.refresher.retry_now()
+        await asyncio.sleep(0.1)
+        failed = stage.seen(RefreshFailed)[-1]
+        assert failed.diagnosis.reason == "connect_failed"
+        assert failed.retry_at - stage.now() <= 2
+
+
+async def test_a_servers_retry_after_at_503_costs_no_token() -> None:
+    async with a_stage() as stage:
+        stage.lifetime = 60
+        await asyncio.sleep(1)
+        stage.trouble = RefusalError(503, "", "", retry_after=60.0)
+        await asyncio.sleep(45)
+        stage.trouble = None
+        await asyncio.sleep(9)
+        assert stage.store.get("t")
+        assert stage.seen(TokenExpired) == []
+
+
 async def test_a_bug_ends_the_loop_instead_of_hiding() -> None:
     stage = Stage()
     stage.trouble = ZeroDivisionError()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.durations import Ahead
-from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at
+from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at, shortest_pause
 from broker.tokens import Token
 
 AUTO = Ahead("auto")
@@ -55,13 +55,26 @@ def test_refresh_in_from_the_server_never_puts_the_refresh_off() -> None:
 
 
 @given(lifetimes, aheads, draws, st.none() | st.floats(min_value=0.001, max_value=1e6))
-def test_a_refresh_is_never_immediate_and_never_after_the_token_is_unusable(
+def test_a_refresh_comes_neither_before_the_token_nor_within_its_lead(
     lifetime: float, ahead: Ahead, draw: float, refresh_in: float | None
 ) -> None:
-    token = a_token(lifetime, refresh_in=refresh_in)
-    at = refresh_at(token, ahead, draw)
-    assert at >= min(1.0, lifetime / 4)
-    assert at <= max(token.usable_until, lifetime - lead(lifetime, ahead))
+    at = refresh_at(a_token(lifetime, refresh_in=refresh_in), ahead, draw)
+    assert 0 <= at <= lifetime - lead(lifetime, ahead)
+    if refresh_in is not None:
+        assert at <= refresh_in
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "expected"), [(1, 0.25), (2, 0.5), (10, 1), (60, 3), (300, 15), (3600, 30), (86400, 30)]
+)
+def test_between_two_refreshes_there_is_a_pause(lifetime: float, expected: float) -> None:
+    assert shortest_pause(lifetime) == expected
+
+
+@pytest.mark.parametrize(("lifetime", "asked"), [(86_400, 600), (2_592_000, 3600), (315_360_000, 86_400)])
+def test_refresh_in_is_obeyed_however_long_the_token_lives(lifetime: float, asked: float) -> None:
+    assert refresh_at(a_token(lifetime, refresh_in=asked), AUTO, 0.0) == asked
+    assert refresh_at(a_token(lifetime, refresh_in=asked), AUTO, 0.999) >= 0.9 * asked
 
 
 @given(lifetimes, draws)
@@ -100,12 +113,20 @@ def test_a_rate_limit_is_spread_over_the_minute_after_the_reset() -> None:
     assert after_limit(30, 0, 0.5) == 61
 
 
-def test_a_rate_limit_waits_at_most_half_of_what_a_token_has_left() -> None:
-    assert after_limit(0, 40, 0.9) == 20
+@given(st.floats(0, 100), st.floats(4, 1e6), draws)
+def test_a_rate_limit_waits_at_most_half_of_what_a_token_has_left(asked: float, left: float, draw: float) -> None:
+    if asked + 1 < left / 2:
+        assert after_limit(asked, left, draw) <= left / 2
 
 
-def test_a_rate_limit_is_obeyed_even_beyond_half_of_what_is_left() -> None:
-    assert after_limit(30, 40, 0.9) == 30
+@given(st.floats(0, 3500), st.floats(-10, 1e6), draws)
+def test_a_rate_limit_is_obeyed_even_beyond_half_of_what_is_left(asked: float, left: float, draw: float) -> None:
+    assert after_limit(asked, left, draw) >= asked + 1
+
+
+def test_those_who_must_wait_beyond_half_of_what_is_left_do_not_come_back_in_step() -> None:
+    assert after_limit(30, 40, 0.0) == 31
+    assert after_limit(30, 40, 0.5) == 33.5
 
 
 def test_a_rate_limit_is_obeyed_for_an_hour_at_most() -> None:

@@ -82,6 +82,18 @@ async def test_a_token_that_expired_was_held_all_the_same() -> None:
 
 
 @pytest.mark.looptime
+async def test_a_token_that_is_dead_on_arrival_replaces_nothing_and_wakes_nobody() -> None:
+    now = await the_clock()
+    store = Store(["a", "b"], now)
+    store.put("a", token := a_token(now()))
+    store.put("a", a_token(now() - 1000))
+    assert store.get("a") is token
+    asyncio.get_running_loop().call_later(1, lambda: store.put("b", a_token(now() - 1000)))
+    asyncio.get_running_loop().call_later(2, lambda: store.put("b", a_token(now())))
+    assert await store.wait("b", 5)
+
+
+@pytest.mark.looptime
 async def test_every_configured_name_has_its_place() -> None:
     now = await the_clock()
     names = [f"t{i}" for i in range(200)]

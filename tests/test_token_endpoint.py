@@ -1,6 +1,7 @@
 """The judgement of what a token endpoint answers."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -176,7 +177,30 @@ def test_a_refusal_without_words_is_a_refusal(raw: bytes) -> None:
     ],
 )
 def test_how_long_to_stay_away_is_read_from_either_header(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
+    assert retry_after(limited(headers)) == seconds
+
+
+def limited(headers: dict[str, str], *, status: int = 429) -> Reply:
+    return Reply(status=status, headers=headers, body=b"", sent_at=SENT, received_at=SENT, authentic=True)
+
+
+def test_a_reset_means_something_at_429_only() -> None:
+    assert retry_after(limited({"X-Rate-Limit-Reset": str(NOON + 17), "Date": DATE}, status=503)) is None
+
+
+def test_retry_after_is_read_whatever_the_status() -> None:
+    assert retry_after(limited({"Retry-After": "17"}, status=400)) == 17
+
+
+def test_a_date_without_a_zone_is_utc_wherever_the_broker_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        headers = {"Retry-After": "Mon Nov 23 12:01:00 2026", "Date": "Mon, 23 Nov 2026 12:00:00 -0000"}
+        assert retry_after(limited(headers)) == 60
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_reset_that_stands_on_every_answer_is_no_wait_after_a_refusal() -> None:

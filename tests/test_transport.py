@@ -1,6 +1,7 @@
 """The outgoing client against real sockets."""
 
 import asyncio
+import os
 import socket
 import struct
 import time
@@ -23,7 +24,7 @@ FORM = [("client_assertion", "secret-assertion"), ("resource", "a"), ("resource"
 
 @asynccontextmanager
 async def a_transport(**settings: Any) -> AsyncIterator[Transport]:
-    transport = Transport(Http(**settings), now=time.time)
+    transport = Transport(Http(**settings), now=time.time, observe=lambda _: None)
     try:
         yield transport
     finally:
@@ -218,6 +219,40 @@ async def test_a_ca_file_without_a_certificate_is_named(tmp_path: Path) -> None:
     ca_file.write_text("nothing")
     error = await fault_of("https://127.0.0.1:1", ca_file=str(ca_file))
     assert error.fault == "ca_file"
+
+
+async def test_a_bundle_with_comments_in_other_scripts_is_read(tmp_path: Path) -> None:
+    ca_file, context = self_signed(tmp_path)
+    ca_file.write_text("# NetLock Arany Főtanúsítvány\n" + ca_file.read_text())
+    async with raw_server(answers(http(b"ok")), tls=context) as server:
+        assert (await post(f"https://127.0.0.1:{server.port}", ca_file=str(ca_file))).body == b"ok"
+
+
+async def test_a_ca_file_that_is_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ca.pem")
+    error = await fault_of("https://127.0.0.1:1", ca_file=str(tmp_path / "ca.pem"))
+    assert "no regular file" in error.detail
+
+
+@pytest.mark.parametrize(
+    "value", ["http://proxy:notaport", "http://user:secret/pw@proxy:3128", "http://[::1", "socks5://p:1"]
+)
+async def test_a_proxy_variable_that_is_no_proxy_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("https_proxy", value)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    error = await fault_of("https://idp.example/")
+    assert (error.fault, error.detail) == ("proxy", "HTTPS_PROXY is not the URL of an http proxy")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_an_answer_in_a_broken_encoding_is_not_said_to_be_closed(encoding: str) -> None:
+    raw = http(b"not compressed", headers=f"Content-Encoding: {encoding}\r\n")
+    async with raw_server(answers(raw)) as server:
+        error = await fault_of(server.url)
+    assert "encoding" in error.detail
 
 
 def a_proxy(status: str = "200 OK") -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from broker.devserver import DevServer
 from broker.keys.generate import generate
-from broker.settings import Assertion, ClientSettings, KeySettings, Settings
+from broker.settings import ClientSettings, Http, KeySettings, Settings
 
 
 @asynccontextmanager
@@ -28,13 +28,19 @@ async def embedded(settings: Settings, *, lifetime: float = 3600.0) -> AsyncIter
                 file.write_text(json.dumps(key.private_jwk))
                 server.register(client.client_id, {"keys": [key.public_jwk]})
                 clients[name] = _pointed_at(server, client, file)
-            yield replace(settings, clients=clients), server
+            # Secrets that stand in files are not on a laptop either.
+            tokens = {name: replace(token, parameters_file=None) for name, token in settings.tokens.items()}
+            yield replace(settings, clients=clients, tokens=tokens), server
 
 
 def _pointed_at(server: DevServer, client: ClientSettings, key_file: Path) -> ClientSettings:
-    return ClientSettings(
+    return replace(
+        client,
+        provider="generic",
         issuer=server.issuer,
-        client_id=client.client_id,
+        token_endpoint=None,
         private_keys=(KeySettings(file=str(key_file)),),
-        assertion=Assertion(audience="token_endpoint"),
+        algorithms=(),
+        assertion=replace(client.assertion, audience="token_endpoint", claims_file=None),
+        http=Http(),
     )

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NoReturn
 
 from broker.app import Broker, boot_clock, running, watch_config
 from broker.config import resolve
@@ -15,16 +17,18 @@ from broker.events import Observer, Warned
 from broker.observers.log import LibraryHandler, Log, stdout
 
 
-def main(path: str | None, environ: Mapping[str, str], *, dev: bool) -> int:
-    """The exit code of the daemon. Raises ConfigError."""
+def main(path: str | None, environ: Mapping[str, str], *, dev: bool) -> NoReturn:
+    """Be the daemon until it ends. Raises ConfigError."""
     harden()
     configuration = resolve.read(path, environ)
     settings = configuration.settings
     now = boot_clock()
     log = Log(stdout(), settings.log, now=now, wall=time.time)
     logging.basicConfig(handlers=[LibraryHandler(log)], level=logging.WARNING)
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(serve(_broker(configuration, log, now, dev=dev), log, drain=settings.shutdown.drain))
+    # Not in a `with`: closing it would wait for threads, which may be stuck in a resolver or on a mount that is gone.
+    runner = asyncio.Runner(loop_factory=loop_factory())
+    code = runner.run(serve(_broker(configuration, log, now, dev=dev), log, drain=settings.shutdown.drain))
+    os._exit(code)
 
 
 @asynccontextmanager

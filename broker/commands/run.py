@@ -19,9 +19,12 @@ def command(path: str | None, *, dev: bool) -> None:
     """
     # As PID 1 a process without a handler ignores SIGTERM, and the imports below take a moment.
     signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from broker.commands._serve import main  # noqa: PLC0415 - commands start fast
 
-    sys.exit(main(path, os.environ, dev=dev))
+    main(path, os.environ, dev=dev)
 
 
 def _leave(_signal: int, _frame: object) -> NoReturn:

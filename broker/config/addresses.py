@@ -7,11 +7,13 @@ import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
+from yarl import URL
+
+from broker.urls import LOOPBACK
+
 #: sun_path on Linux, less its terminator.
 MAX_SOCKET_PATH = 107
 HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
-#: The hosts plain http may go to unasked: `transport` and `discovery` know the same.
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def api_listen(address: str) -> str | None:
@@ -105,10 +107,11 @@ def _split(url: str) -> SplitResult | None:
     """The parts of an http or https URL."""
     try:
         parts = urlsplit(url)
-        valid = parts.hostname and parts.port != 0 and url.startswith(("https://", "http://"))
+        # What the HTTP client will read: a URL that two parsers read differently is none.
+        valid = URL(url).host == parts.hostname and parts.port != 0 and url.startswith(("https://", "http://"))
     except ValueError:
         return None
-    return parts if valid and not set(' \\<>"') & set(url) else None
+    return parts if valid and parts.hostname and not set(' \\<>"') & set(url) else None
 
 
 def _is_ip(host: str) -> bool:

@@ -71,9 +71,9 @@ def _written(path: str | None, environ: Mapping[str, str], default: str) -> tupl
 
 
 def _names(document: Document, section: str) -> Collection[str]:
-    """The names that were written, well or not."""
+    """The names that were written, well or not, but for those that no sentence could show."""
     written = document.tree.get(section)
-    return list(written) if isinstance(written, dict) else []
+    return [name for name in written if name.isprintable()] if isinstance(written, dict) else []
 
 
 def _unknown(chosen: list[str], known: Collection[str]) -> list[str]:

@@ -110,6 +110,12 @@ DISCOVERY: Mapping[DiscoveryFault, Row] = {
 }
 
 REPLY: Mapping[ReplyFault, Row] = {
+    "late": Row(
+        reason="timeout",
+        act=Act.SERVER,
+        cause="The answer took so long that the token in it had expired.",
+        fix="Have the server grant tokens that live longer than it takes to answer, or find out why it is so slow.",
+    ),
     "too_big": Row(
         reason="bad_answer",
         act=Act.SERVER,

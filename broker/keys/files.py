@@ -30,7 +30,7 @@ class Content:
 
 
 def stamp(entry: KeySettings) -> Stamp:
-    """What changes when one of the entry's files does; costs a few microseconds. Never raises."""
+    """What changes when one of the entry's files does; costs some five microseconds a file. Never raises."""
     return tuple(_stamp(path) for path in _paths(entry))
 
 

@@ -105,11 +105,12 @@ def seal(key: PrivateKey, *, algorithm: str, kid: str | None) -> LocalSigner:
     those that OpenSSL works around. Raises UnusableError.
     """
     sealed, kind = KINDS[key.kind]
-    public = kind(cast("Any", key.public), None).as_dict()
-    jwk = {name: value for name, value in public.items() if isinstance(value, str)}
-    jwk |= {"use": "sig", "alg": algorithm} | ({"kid": kid} if kid is not None else {})
+    named = {} if kid is None else {"kid": kid}
+    jwk = {"kty": kind.key_type, "use": "sig", "alg": algorithm} | named
+    members = kind(cast("Any", key.public), None).as_dict()
+    jwk |= {name: value for name, value in members.items() if isinstance(value, str)}
     private = kind(cast("Any", sealed(key.native)), jwk)
-    if not _signs(private, kind.import_key(cast("Any", jwk)), algorithm):
+    if not _signs(private, jwk, algorithm):
         raise UnusableError("is damaged: its public half does not verify what the key signs; make or export it again")
     return LocalSigner(
         kid=kid,
@@ -121,10 +122,11 @@ def seal(key: PrivateKey, *, algorithm: str, kid: str | None) -> LocalSigner:
     )
 
 
-def _signs(private: Key, public: Key, algorithm: str) -> bool:
+def _signs(private: Key, public_jwk: dict[str, str], algorithm: str) -> bool:
     model = JWSRegistry.algorithms[algorithm]
     message = b"token-broker"
     try:
+        public = type(private).import_key(cast("Any", public_jwk))
         return model.verify(message, model.sign(message, private), public)
     except (ValueError, InternalError, JoseError):
         return False

@@ -94,15 +94,37 @@ async def test_it_ends_within_a_second_of_being_asked_under_load(tmp_path: Path,
             assert "Traceback" not in broker.output
 
 
-async def test_it_ends_while_the_server_hangs(tmp_path: Path) -> None:
+async def test_it_ends_at_once_while_the_server_hangs(tmp_path: Path) -> None:
     async with DevServer() as server:
         register(server, write_key(tmp_path / "key.jwk"))
         server.faults.set(Fault(hang=True))
         async with started("run", "--config", str(config(tmp_path, issuer=server.issuer))) as broker:
             await broker.address("admin")
             await asyncio.sleep(0.3)
+            asked = time.monotonic()
             broker.send(signal.SIGTERM)
             assert await broker.ended() == 0
+            assert time.monotonic() - asked < 3
+
+
+def test_it_ends_at_once_while_the_resolver_hangs(tmp_path: Path) -> None:
+    """The resolver runs in a thread that nothing can interrupt: the process must not wait for it."""
+    write_key(tmp_path / "key.jwk")
+    file = config(tmp_path, issuer="https://idp.invalid")
+    code = (
+        "import socket, sys, time; real = socket.getaddrinfo;"
+        "socket.getaddrinfo = lambda host, *a, **k: time.sleep(60) if 'idp' in str(host) else real(host, *a, **k);"
+        f"sys.argv = ['token-broker', 'run', '--config', {str(file)!r}];"
+        "from broker.__main__ import main; main()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert any(b'"admin"' in line for line in process.stdout), "it ended before it listened"
+        time.sleep(0.5)
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert time.monotonic() - asked < 3
 
 
 async def test_it_serves_on_while_draining_and_a_second_signal_ends_that(tmp_path: Path) -> None:
@@ -119,13 +141,25 @@ async def test_it_serves_on_while_draining_and_a_second_signal_ends_that(tmp_pat
             assert await broker.ended() == 0
 
 
-async def test_sigterm_before_it_is_up_ends_it_quietly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("after", [0.15, 0.3, 0.5])
+async def test_a_signal_before_it_is_up_ends_it_quietly(tmp_path: Path, what: signal.Signals, after: float) -> None:
     write_key(tmp_path / "key.jwk")
     async with started("run", "--config", str(config(tmp_path, issuer="http://127.0.0.1:9"))) as broker:
-        await asyncio.sleep(0.25)
-        broker.send(signal.SIGTERM)
-        assert await broker.ended() in {0, -signal.SIGTERM}
-        assert "Traceback" not in broker.output
+        await asyncio.sleep(after)
+        broker.send(what)
+        # In its first tenths of a second Python itself has no handler yet.
+        assert await broker.ended() in {0, -what, 1 if what is signal.SIGINT and after < 0.3 else 0}
+        assert "Traceback" not in broker.output or after < 0.3
+
+
+async def test_sighup_before_it_is_up_does_not_end_it(tmp_path: Path) -> None:
+    write_key(tmp_path / "key.jwk")
+    async with started("run", "--config", str(config(tmp_path, issuer="http://127.0.0.1:9"))) as broker:
+        await broker.event("started")
+        broker.send(signal.SIGHUP)
+        await broker.event("refresh_failed")
+        assert broker.process.returncode is None
 
 
 async def test_sighup_takes_a_new_key_at_once(tmp_path: Path) -> None:
@@ -233,22 +267,25 @@ async def test_a_changed_configuration_file_is_told_and_not_applied(tmp_path: Pa
 
 
 async def test_no_secret_is_in_its_output_or_metrics(tmp_path: Path) -> None:
-    async with DevServer() as server:
+    """Not even when the server throws the token and our own assertion back at us in its error."""
+    async with DevServer(lifetime=4) as server:
         register(server, write_key(tmp_path / "key.jwk"))
         async with started("run", "--config", str(config(tmp_path, issuer=server.issuer))) as broker:
             api, admin = await broker.address("api"), await broker.address("admin")
             await broker.event("token_refreshed")
             token = json.loads((await get(f"{api}/v1/token"))[1])["access_token"]
-            server.faults.add(Fault(status=400, body={"error": "invalid_client", "error_description": token}))
-            broker.send(signal.SIGHUP)
-            metrics = (await get(f"{admin}/metrics"))[1]
-            status_texts = "".join([(await get(admin + path))[1] for path in ("/", "/readyz", "/clients/c/jwks.json")])
+            server.faults.set(Fault(status=400, body={"error": "invalid_client", "error_description": f"bad {token}"}))
+            failed = await broker.event("refresh_failed")
+            assert failed["server_said"] == "invalid_client: bad [removed]"
+            seen = [(await get(admin + path))[1] for path in ("/", "/metrics", "/readyz", "/clients/c/jwks.json")]
+            seen.append((await get(f"{api}/v1/token?wait=5s"))[1])
             broker.send(signal.SIGTERM)
             await broker.ended()
     private = json.loads((tmp_path / "key.jwk").read_text())["d"]
-    for text in (broker.output, metrics, status_texts):
+    for text in (broker.output, *seen[:-1]):
         assert token not in text
         assert private not in text
+    assert private not in seen[-1]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")

@@ -50,11 +50,17 @@ def settings_of(provider: Provider, client: Client, *, audience: str = "token_en
 @asynccontextmanager
 async def a_grant(settings: ClientSettings, *, step: float = 0.0) -> AsyncIterator[Grant]:
     """A grant whose wall clock is `step` seconds off."""
-    transport = Transport(Http(), now=time.time)
+    transport = Transport(Http(), now=time.time, observe=lambda _: None)
     keys = KeyFiles("c", settings.private_keys, provider="generic", algorithms=(), observe=lambda _: None)
     await keys.load()
     discovery = Discovery(
-        issuer=settings.issuer, token_endpoint=None, hosts=(), allow_http=False, transport=transport, now=time.time
+        issuer=settings.issuer,
+        token_endpoint=None,
+        hosts=(),
+        allow_http=False,
+        transport=transport,
+        now=time.time,
+        observe=lambda _: None,
     )
     try:
         yield Grant(

@@ -1,16 +1,21 @@
 """Whatever befalls a key file, it is refused with a sentence, or signs what its public half verifies."""
 
 import asyncio
+import base64
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from broker.keys.algorithms import choose
 from broker.keys.local import LocalSigner, seal
 from broker.keys.parse import parse
+from broker.keys.pem import Trouble, _loaded
 from broker.keys.private import UnusableError
 from key_forms import (
     ALGORITHMS,
@@ -68,6 +73,47 @@ def test_a_file_with_other_bytes_somewhere(kind_in_form: tuple[str, str], at: fl
     content = in_form(native(kind_in_form[0]), kind_in_form[1])
     start = int(at * len(content))
     judge(content[:start] + other + content[start + length :])
+
+
+@settings(max_examples=400)
+@given(
+    st.sampled_from([(kind, form) for kind, form in KINDS_IN_FORMS if not form.startswith("jwk")]),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4),
+    st.integers(0, 3),
+)
+def test_a_pem_with_other_octets_inside(
+    kind_in_form: tuple[str, str], changes: list[tuple[float, int]], missing: int
+) -> None:
+    lines = in_form(native(kind_in_form[0]), kind_in_form[1]).decode().splitlines()
+    header = [line for line in lines if ":" in line]
+    octets = bytearray(base64.b64decode("".join(line for line in lines[1:-1] if line not in header)))
+    for at, octet in changes:
+        octets[int(at * len(octets))] = octet
+    body = base64.encodebytes(octets[: len(octets) - missing]).decode()
+    judge("\n".join([lines[0], *header, *([""] if header else []), body + lines[-1], ""]).encode())
+
+
+@pytest.mark.parametrize("iv", ["", "00", "0" * 31, "0" * 16, "0" * 30 + "zz"])
+def test_an_encrypted_pem_with_a_damaged_iv_is_refused_quietly(iv: str, capfd: pytest.CaptureFixture[str]) -> None:
+    content = in_form(native("RSA"), "encrypted traditional").decode()
+    damaged = re.sub("(DEK-Info: [A-Z0-9-]+,).*", rf"\g<1>{iv}", content)
+    assert damaged != content
+    assert not judge(damaged.encode())
+    assert capfd.readouterr().err == ""  # a panic in Rust would have written there
+
+
+def test_a_panic_in_rust_is_a_damaged_file_as_well() -> None:
+    content = in_form(native("RSA"), "encrypted traditional").decode()
+    damaged = re.sub("(DEK-Info: [A-Z0-9-]+,).*", r"\g<1>00", content)
+    assert _loaded(load_pem_private_key, damaged.encode(), PASSPHRASE) is Trouble.DAMAGED
+
+
+def test_an_interruption_is_not_taken_for_a_damaged_file() -> None:
+    def interrupted(*_: object, **__: object) -> object:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _loaded(interrupted, b"", None)
 
 
 @settings(max_examples=100)

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import gc
 import json
 import pickle
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import PrivateFormat
 from joserfc import jwt as jose_jwt
 from joserfc.jwk import import_key, thumbprint
 
@@ -41,6 +43,10 @@ def a_jwk(kind: str, **members: object) -> bytes:
     return json.dumps(jwk(native(kind), **members)).encode()
 
 
+def verified_with_the_signer_s_key(key: Any, made: str) -> object:
+    return jose_jwt.decode(made, key, algorithms=[key.alg]).claims
+
+
 @pytest.mark.parametrize(("kind", "form"), KINDS_IN_FORMS)
 async def test_a_key_in_any_form_signs_what_its_public_half_verifies(kind: str, form: str) -> None:
     for algorithm in (name for name, fits in ALGORITHMS.items() if fits == kind):
@@ -49,6 +55,7 @@ async def test_a_key_in_any_form_signs_what_its_public_half_verifies(kind: str, 
         assert segments(made)[0] == {"alg": algorithm, "kid": "k1", "typ": "JWT"}
         assert verifies(public_members(native(kind)), made)
         assert jose_jwt.decode(made, import_key(dict(signer.public_jwk)), algorithms=[algorithm]).claims["iss"] == "c"
+        assert await signer.sign(verified_with_the_signer_s_key, made) == segments(made)[1]
 
 
 @pytest.mark.parametrize("kind", ["RSA", "P-256", "P-384", "P-521", "Ed25519"])
@@ -113,6 +120,14 @@ CORRUPT: dict[str, dict[str, str]] = {
 def test_a_key_that_does_not_sign_for_its_public_half_is_refused(case: str) -> None:
     with pytest.raises(UnusableError, match="does not verify what the key signs"):
         signer_of(json.dumps(CORRUPT[case]).encode())
+
+
+def test_a_pem_with_an_even_exponent_is_refused() -> None:
+    _, *lines, _ = pem(native("RSA"), PrivateFormat.TraditionalOpenSSL).splitlines()
+    octets = base64.b64decode(b"".join(lines)).replace(b"\x02\x03\x01\x00\x01", b"\x02\x03\x01\x00\x02")
+    framed = b"-----BEGIN RSA PRIVATE KEY-----\n%s-----END RSA PRIVATE KEY-----\n" % base64.encodebytes(octets)
+    with pytest.raises(UnusableError, match="does not verify what the key signs"):
+        signer_of(framed)
 
 
 def test_a_public_half_that_openssl_does_not_take_is_refused() -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from broker.admin.health import EXPIRED, OK
@@ -36,7 +35,7 @@ FULL: list[Event] = [
     Started(version="0.1.0", tokens=("users",)),
     Listening(listener="api", addresses=("127.0.0.1:7180",)),
     Stopping(signal="SIGTERM", drain=0.0),
-    replace(refreshed(), assumed_lifetime=True),
+    refreshed(),
     failed(expires_at=1000.0),
     TokenExpired(token="users", client="okta", reason="timeout"),
     ScopeReduced(token="users", client="okta", missing=("a",)),

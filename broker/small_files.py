@@ -1,0 +1,34 @@
+"""Reading a small file that somebody else may be writing, replacing, or taking the volume away from."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+#: A mount that has gone away makes a read wait for ever; after this many seconds that is an error.
+PATIENCE = 5.0
+
+
+class UnreadableError(Exception):
+    """The message is a sentence that names the file, and holds nothing of its content."""
+
+
+async def read(path: str, *, most: int) -> bytes:
+    """The content of a regular file of at most `most` bytes, read off the loop. Raises UnreadableError."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            content = await asyncio.to_thread(_content, path, most)
+    except TimeoutError:
+        raise UnreadableError(f"{path} cannot be read within {PATIENCE:g} s; is its volume still there?") from None
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > most:
+        raise UnreadableError(f"{path} is larger than {most} bytes; is it the right file?")
+    return content
+
+
+def _content(path: str, most: int) -> bytes:
+    # A pipe could be read only once, and opening it would wait for a writer.
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise UnreadableError(f"{path} is no regular file; name the file itself")
+    with Path(path).open("rb") as file:
+        return file.read(most + 1)
