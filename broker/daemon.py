@@ -4,14 +4,12 @@ import asyncio
 import ctypes
 import signal
 import sys
-import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from pathlib import Path
 
 from broker.app import Broker
-from broker.errors import ConfigError
+from broker.errors import ConfigError, place_of, root_of
 from broker.events import Crashed, Observer, Stopping
 
 STOPPING = ("SIGTERM", "SIGINT")
@@ -95,12 +93,7 @@ async def serve(broker: AbstractAsyncContextManager[Broker], log: Observer, *, d
     except ConfigError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever ended a loop, in our own form: by type and place
-        log(Crashed(where=_place(error), error=type(error).__name__))
+        bug = root_of(error)
+        log(Crashed(where=place_of(bug), error=type(bug).__name__))
         return 1
     return 0
-
-
-def _place(error: Exception) -> str:
-    """Where `error` was raised; its text may hold anything."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown"

@@ -3,7 +3,9 @@
 No message here may hold an assertion, a token, a secret or the body of an answer.
 """
 
+import traceback
 from collections.abc import Iterable
+from pathlib import PurePath
 from typing import Literal
 
 NetworkFault = Literal["dns", "connect", "timeout", "tls", "proxy", "disconnected", "ca_file"]
@@ -72,3 +74,16 @@ class ReplyError(BrokerError):
     def __init__(self, fault: ReplyFault, message: str) -> None:
         self.fault: ReplyFault = fault
         super().__init__(message)
+
+
+def root_of(error: BaseException) -> BaseException:
+    """What a task group wrapped up."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def place_of(error: BaseException) -> str:
+    """File, line and function where a bug was raised. Its text is not shown: it might hold what a stranger sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else "unknown"

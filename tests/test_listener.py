@@ -325,7 +325,7 @@ async def test_a_bug_is_told_by_type_and_place_and_never_by_its_text(
 
 async def test_a_timeout_that_escapes_a_handler_is_a_bug_like_any_other(address: str, told: Told) -> None:
     assert (await ask(address, get("/timeout"))).status == 500
-    assert told == [Crashed(where="listener", error="TimeoutError")]
+    assert told == [Crashed(where="unknown", error="TimeoutError")]
 
 
 async def test_half_an_answer_is_not_completed_by_an_error(address: str, told: Told) -> None:

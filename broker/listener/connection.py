@@ -6,15 +6,14 @@ repeated head will be remembered. tests/test_listener.py names what is used here
 
 import asyncio
 import json
-import traceback
 from collections.abc import Awaitable, Callable
-from pathlib import PurePath
 from typing import Any, cast
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from yarl import URL
 
+from broker.errors import place_of
 from broker.events import Crashed, Observer, Refused
 
 #: Seconds after which a connection without a request is closed; longer than the 60 s of common client pools.
@@ -154,7 +153,7 @@ class Connection(web.RequestHandler):
         if isinstance(exc, HttpProcessingError | web.RequestPayloadError):
             self._refuse_malformed()
             return problem(400, "invalid_request", MALFORMED)
-        self._door.observe(Crashed(where=_place(exc), error=type(exc).__name__))
+        self._door.observe(Crashed(where=place_of(exc), error=type(exc).__name__))
         return problem(500, "server_error", "The broker has a bug; its log names the place.")
 
 
@@ -162,12 +161,6 @@ def problem(status: int, error: str, description: str) -> web.Response:
     """An error as JSON, in the form of RFC 6749 section 5.2."""
     body = json.dumps({"error": error, "error_description": description}).encode()
     return web.Response(status=status, body=body, content_type="application/json")
-
-
-def _place(exc: BaseException) -> str:
-    """File, line and function where it was raised: no text of the exception, which might hold what a stranger sent."""
-    frames = traceback.extract_tb(exc.__traceback__)
-    return f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno} {frames[-1].name}" if frames else "listener"
 
 
 class Door(web.Server):

@@ -9,7 +9,6 @@ import logging
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from typing import Protocol
 from cachetools import LRUCache
 
 from broker.diagnosis import Diagnosis
+from broker.errors import place_of
 from broker.events import Event, HandedOut, KeyLoaded, Refreshed, RefreshFailed, TokenExpired
 from broker.observers.lines import MINUTE, Level, Line, Value, diagnosed, line_of, timestamp
 from broker.settings import Log as LogSettings
@@ -149,9 +149,8 @@ class LibraryHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line for `record`."""
         error = record.exc_info[1] if record.exc_info else None
-        frames = traceback.extract_tb(error.__traceback__) if error else []
-        file, number = (frames[-1].filename, frames[-1].lineno) if frames else (record.pathname, record.lineno)
-        fields = {"logger": record.name, "where": f"{PurePath(file).name}:{number}"}
+        where = place_of(error) if error else f"{PurePath(record.pathname).name}:{record.lineno} {record.funcName}"
+        fields = {"logger": record.name, "where": where}
         if error:
             fields["error"] = type(error).__name__
         level: Level = "error" if record.levelno >= logging.ERROR else "warning"

@@ -15,7 +15,7 @@ import aiohttp
 from joserfc.jwk import ECKey
 
 COMMAND = str(Path(sys.executable).with_name("token-broker"))
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @dataclass

@@ -304,3 +304,17 @@ async def test_run_sets_the_core_limit_to_zero(tmp_path: Path) -> None:
         limits = Path(f"/proc/{broker.process.pid}/limits").read_text()
         core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
         assert core.split()[4:6] == ["0", "0"]
+
+
+@pytest.mark.parametrize(
+    "example", ["okta-org", "okta-custom", "entra", "keycloak", "auth0", "smart-backend", "generic"]
+)
+async def test_every_example_runs_on_a_laptop_without_any_secret(example: str) -> None:
+    file = Path(__file__).parents[2] / "config" / f"{example}.yaml"
+    env = {"TOKEN_BROKER_API_LISTEN": "127.0.0.1:0", "TOKEN_BROKER_ADMIN_LISTEN": "127.0.0.1:0"}
+    async with started("run", "--dev", "--config", str(file), env=env) as broker:
+        admin = await broker.address("admin")
+        await eventually(f"{admin}/readyz", 200)
+        assert any("made up" in event.get("detail", "") for event in broker.events)
+        broker.send(signal.SIGTERM)
+        assert await broker.ended() == 0

@@ -399,7 +399,7 @@ def test_warnings_of_libraries_become_lines_without_their_message() -> None:
         ("error", "library", "tests.a_library", "ValueError"),
         ("warning", "library", "tests.a_library", None),
     ]
-    assert all(re.fullmatch(r"test_log\.py:\d+", line["where"]) for line in scene.lines)
+    assert all(re.fullmatch(r"test_log\.py:\d+ \w+", line["where"]) for line in scene.lines)
 
 
 def test_stdout_is_written_without_a_buffer(capfd: pytest.CaptureFixture[str]) -> None:

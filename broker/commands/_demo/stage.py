@@ -7,9 +7,7 @@ import secrets
 import signal
 import sys
 import time
-import traceback
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import click
 from msgspec.structs import replace
@@ -23,7 +21,7 @@ from broker.commands._demo.story import Mood, Paragraph
 from broker.commands._demo.tally import Call, Tally
 from broker.commands._embedded import embedded
 from broker.devserver import DevServer, Fault
-from broker.errors import ConfigError
+from broker.errors import ConfigError, place_of
 from broker.events import Event
 from broker.settings import Admin, Api, Assertion, ClientSettings, Http, Settings, TokenSettings
 from broker.transport import Transport
@@ -57,8 +55,7 @@ def main(seconds: float, *, plain: bool) -> int:
         msg = f"the demo cannot go on: {error.strerror or type(error).__name__}."
         raise click.ClickException(msg) from None
     except Exception as error:  # noqa: BLE001 - a defect of ours: a sentence, not a traceback
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        msg = f"the demo ended by a defect, {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno};"
+        msg = f"the demo ended by a defect, {type(error).__name__} at {place_of(error)};"
         raise click.ClickException(f"{msg} please report this line.") from None
 
 
