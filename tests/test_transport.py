@@ -14,6 +14,7 @@ import pytest
 
 from broker.durations import Duration
 from broker.errors import NetworkError, SecretFileError
+from broker.events import Event, Warned
 from broker.settings import Http
 from broker.transport import MAX_ANSWER, Reply, Transport
 from certificates import self_signed
@@ -191,6 +192,21 @@ async def test_a_changed_ca_file_is_used_by_the_next_request(tmp_path: Path) -> 
             await transport.get(url)
         ca_file.write_bytes(renewed.read_bytes())
         assert (await transport.get(url)).body == b"ok"
+
+
+async def test_a_kept_authority_is_told_once_for_each_trouble(tmp_path: Path) -> None:
+    ca_file, context = self_signed(tmp_path)
+    good = ca_file.read_bytes()
+    events: list[Event] = []
+    async with raw_server(answers(http(b"ok")), tls=context) as server:
+        transport = Transport(Http(ca_file=str(ca_file)), now=time.time, observe=events.append)
+        url = f"https://127.0.0.1:{server.port}"
+        for content in (good, b"broken", b"broken", good, b"broken"):
+            ca_file.write_bytes(content)
+            assert (await transport.get(url)).body == b"ok"
+        await transport.close()
+    assert [type(event) for event in events] == [Warned, Warned]
+    assert all("stays in use" in event.detail for event in events if isinstance(event, Warned))
 
 
 @pytest.mark.parametrize("damage", [b"", b"-----BEGIN CERTIFICATE-----\nhalf", b"\xff\xfe"])
