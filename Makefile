@@ -46,9 +46,10 @@ fmt: $(DEV) ## Mend what `lint` would complain about, as far as a machine can
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-generate: $(RUNTIME) ## Write the files that are made from the code
-	$(BIN)/token-broker config schema > $(VENV)/schema.json
-	mv $(VENV)/schema.json config/schema.json
+generate: $(DEV) ## Write the files that are made from the code
+	$(BIN)/token-broker config schema > $(VENV)/generated && mv $(VENV)/generated config/schema.json
+	$(BIN)/token-broker config schema --markdown > $(VENV)/generated && mv $(VENV)/generated docs/configuration.md
+	$(BIN)/python tests/reasons_page.py > $(VENV)/generated && mv $(VENV)/generated docs/reasons.md
 
 # --universal with the oldest Python: else the markers are right for the locking machine only.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(if $(UPGRADE),--upgrade)

@@ -15,7 +15,7 @@ from broker.admin.health import Health
 from broker.admin.server import Admin
 from broker.diagnosis import Diagnosis
 from broker.discovery import Discovery
-from broker.events import ConfigChanged, Crashed, Event, Listening, Observer, Started
+from broker.events import ConfigChanged, Crashed, Event, Listening, Observer, Reloading, Started
 from broker.grant import Grant
 from broker.handout.server import Handout
 from broker.keys.watch import KeyFiles
@@ -33,12 +33,15 @@ MAX_REQUESTS_PER_SERVER = 8
 CONFIG_POLL = 10.0
 
 
-def boot_clock() -> Callable[[], float]:
-    """Epoch seconds that never step: the boot-time clock, which counts suspension, anchored once to the wall clock."""
-    boot = time.monotonic
-    if sys.platform == "linux":
-        boot = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-    anchor = time.time() - boot()
+#: Seconds since boot, suspension included; elsewhere than on Linux the nearest to it.
+BOOT_TIME: Callable[[], float] = time.monotonic
+if sys.platform == "linux":
+    BOOT_TIME = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+
+
+def boot_clock(wall: Callable[[], float] = time.time, boot: Callable[[], float] = BOOT_TIME) -> Callable[[], float]:
+    """Epoch seconds that never step: the boot-time clock, anchored once to the wall clock."""
+    anchor = wall() - boot()
     return lambda: anchor + boot()
 
 
@@ -172,6 +175,7 @@ class Broker:
 
     async def reload(self) -> None:
         """Read keys again and retry what failed, at once (SIGHUP). CA and secret files are read for every request."""
+        self.observe(Reloading())
         await asyncio.gather(*(keys.reload() for keys in self.keys.values()))
         for refresher in self.refreshers.values():
             refresher.retry_now()

@@ -46,6 +46,13 @@ class Stopping(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reloading(Event):
+    """SIGHUP: keys are about to be read again, and what failed to be tried again."""
+
+    name: ClassVar[str] = "reloading"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refreshed(Event):
     """A new token is in the store."""
 

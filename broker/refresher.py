@@ -101,7 +101,7 @@ class Refresher:
         self._missing = missing
 
     def _failed(self, error: BrokerError, began: float) -> None:
-        self.failure = diagnosis = diagnose(error)
+        self.failure = diagnosis = diagnose(error).named(client=self.settings.client, token=self.name)
         self._faults = self._faults + 1 if diagnosis.act is Act.SERVER else 0
         now = self.now()
         left = self._current.usable_until - now if self._current else 0.0

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,7 +14,7 @@ import aiohttp
 import pytest
 from joserfc.jwk import ECKey
 
-from broker.app import Broker, FanOut, boot_clock, running, watch_config
+from broker.app import BOOT_TIME, Broker, FanOut, boot_clock, running, watch_config
 from broker.devserver import DevServer, Fault
 from broker.errors import ConfigError
 from broker.events import ConfigChanged, Crashed, Event, Refreshed, RefreshFailed, Started, Warned
@@ -155,3 +157,18 @@ async def test_a_configuration_file_that_changes_and_changes_back_is_told_both_t
 
 def test_the_boot_clock_tells_the_time_of_day() -> None:
     assert boot_clock()() == pytest.approx(time.time(), abs=1)
+
+
+def test_a_step_of_the_wall_clock_does_not_reach_the_boot_clock_and_time_since_boot_does() -> None:
+    wall, boot = 1_795_000_000.0, 50.0
+    now = boot_clock(wall=lambda: wall, boot=lambda: boot)
+    wall += 86_400
+    assert now() == 1_795_000_000.0
+    boot += 7
+    assert now() == 1_795_000_007.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="CLOCK_BOOTTIME is Linux's")
+def test_suspension_counts() -> None:
+    assert isinstance(BOOT_TIME, partial)
+    assert (BOOT_TIME.func, BOOT_TIME.args) == (time.clock_gettime, (time.CLOCK_BOOTTIME,))

@@ -61,12 +61,15 @@ async def test_a_loop_that_ends_is_exit_code_1_with_its_type_and_place_and_no_te
 async def test_a_signal_is_exit_code_0_and_a_reload_does_not_end_it() -> None:
     events: list[Event] = []
     task = asyncio.create_task(serve(running(SETTINGS, observers=[events.append]), events.append, drain=0))
-    while not any(event.name == "refresh_failed" for event in events):
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while not any(event.name == "refresh_failed" for event in events):
+            await asyncio.sleep(0.01)
     seen = len([event for event in events if event.name == "key_refused"])
     os.kill(os.getpid(), signal.SIGHUP)
-    while len([event for event in events if event.name == "key_refused"]) == seen:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while len([event for event in events if event.name == "key_refused"]) == seen:
+            await asyncio.sleep(0.01)
+    assert "reloading" in [event.name for event in events]
     assert not task.done()
     os.kill(os.getpid(), signal.SIGTERM)
     assert await task == 0

@@ -271,6 +271,14 @@ async def test_a_servers_retry_after_at_503_costs_no_token() -> None:
         assert stage.seen(TokenExpired) == []
 
 
+async def test_the_fix_names_this_client_and_this_token() -> None:
+    async with a_stage(RefusalError(400, "invalid_scope", "No scopes were requested.")) as stage:
+        await asyncio.sleep(1)
+        fix = stage.seen(RefreshFailed)[0].diagnosis.fix
+        assert "tokens.t.scopes" in fix
+        assert "<name>" not in fix
+
+
 async def test_a_bug_ends_the_loop_instead_of_hiding() -> None:
     stage = Stage()
     stage.trouble = ZeroDivisionError()

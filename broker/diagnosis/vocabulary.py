@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
 
@@ -89,6 +89,18 @@ class Diagnosis:
     fix: str
     words: str = ""
     wait: float | None = None
+
+    def named(self, *, client: str, token: str) -> "Diagnosis":
+        """The same, with the names that the tables leave open: the fix can be copied as it stands."""
+        names = {
+            "clients.<name>": f"clients.{client}",
+            "tokens.<name>": f"tokens.{token}",
+            "--client NAME": f"--client {client}",
+        }
+        fix = self.fix
+        for place, name in names.items():
+            fix = fix.replace(place, name)
+        return replace(self, fix=fix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ Value = str | float | bool | list[str]
 
 LEVELS: Mapping[str, Level] = {
     "started": "info",
+    "reloading": "info",
     "listening": "info",
     "stopping": "info",
     "token_refreshed": "info",

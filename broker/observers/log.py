@@ -20,7 +20,7 @@ from cachetools import LRUCache
 
 from broker.diagnosis import Diagnosis
 from broker.errors import place_of
-from broker.events import Event, HandedOut, KeyLoaded, Refreshed, RefreshFailed, TokenExpired
+from broker.events import Event, HandedOut, KeyLoaded, Refreshed, RefreshFailed, Reloading, TokenExpired
 from broker.observers.lines import MINUTE, Level, Line, Value, diagnosed, line_of, timestamp
 from broker.settings import Log as LogSettings
 
@@ -129,6 +129,10 @@ class Log:
                 return {"failed_attempts": trouble.attempts, "failed_for_s": round(now - trouble.since, 1)}
             case KeyLoaded():
                 self._forget("key_refused", event.client, event.file)
+            case Reloading():
+                # Whoever asked wants to hear what came of it, again if need be.
+                self._forget("key_refused")
+                self._forget("refresh_failed")
             case _:
                 pass
         return {}

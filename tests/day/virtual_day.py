@@ -35,6 +35,7 @@ class Answer:
     expires_in: int = 0
     left: float = 0.0
     reason: str = ""
+    expires_at: int = 0
 
 
 @dataclass
@@ -65,7 +66,7 @@ class Day:
             answer = Answer(at, reply.status, reason=body.get("reason", ""))
         else:
             left = expiry_of(body["access_token"]) - (EPOCH + at)
-            answer = Answer(at, 200, body["access_token"], body["expires_in"], left)
+            answer = Answer(at, 200, body["access_token"], body["expires_in"], left, expires_at=body["expires_at"])
         self.answers.append(answer)
         return answer
 

@@ -89,8 +89,12 @@ async def started(*arguments: str, env: Mapping[str, str] | None = None) -> Asyn
         yield running
     finally:
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), 10)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
         await asyncio.gather(*running._readers)
 
 

@@ -27,6 +27,7 @@ from broker.events import (
     KeyRefused,
     Listening,
     Refused,
+    Reloading,
     ScopeReduced,
     Served,
     Started,
@@ -76,6 +77,7 @@ class Scene:
 EXAMPLES: list[Event] = [
     Started(version="0.1.0", tokens=("users",)),
     Listening(listener="api", addresses=("127.0.0.1:7180",)),
+    Reloading(),
     Stopping(signal="SIGTERM", drain=0.0),
     refreshed(),
     failed(),
@@ -413,3 +415,9 @@ def test_a_program_started_without_stdout_logs_into_nothing(monkeypatch: pytest.
     assert isinstance(stream, io.FileIO)
     with stream:
         assert stream.name == os.devnull
+
+
+def test_a_reload_has_what_is_still_wrong_said_again() -> None:
+    scene = Scene()
+    scene.tell(failed(), failed(), Reloading(), failed())
+    assert scene.events == ["refresh_failed", "reloading", "refresh_failed"]
