@@ -1,6 +1,10 @@
 """argv -> command. Each command is imported when it is asked for, so that `token` in a shell loop stays quick."""
 
 import importlib
+import os
+import sys
+import traceback
+from contextlib import suppress
 
 import click
 
@@ -58,8 +62,28 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The `token-broker` program."""
-    cli(prog_name="token-broker")
+    """The `token-broker` program; what it cannot print is one sentence on stderr and exit code 1."""
+    if sys.__stdout__ is None:
+        # Closed by whoever started us: click would print into nothing and call it a success, and the next file to be
+        # opened would be descriptor 1. What is open for reading only fails at the first word.
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w", closefd=False)  # noqa: SIM115 - a descriptor
+    try:
+        cli(prog_name="token-broker")
+    except OSError as error:  # a broken pipe never comes here: click leaves quietly
+        if not _was_printing(error):
+            raise
+        # What is left in the buffer would be tried again at exit, and end in another exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        reason = "it is closed" if sys.__stdout__ is None else error.strerror
+        with suppress(OSError):
+            click.echo(f"token-broker: standard output cannot be written: {reason}", err=True)
+        sys.exit(1)
+
+
+def _was_printing(error: OSError) -> bool:
+    """Whether it was raised by `click.echo` itself; any other is a bug, to be seen as one."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return frames[-1][0].f_code is click.echo.__code__
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def parse(text: str) -> Address:
         raise ValueError(msg)
     # Not left to the resolver: what /etc/hosts says of localhost must not open a door to the network.
     several = {"localhost": ("127.0.0.1", "::1"), "": ("0.0.0.0", "::")}  # noqa: S104 - asked for, as `:7181`
-    return Tcp(several.get(host, (host,)), int(port))
+    return Tcp(several.get(host.lower(), (host,)), int(port))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,10 @@ def bind_all(key: str, texts: Iterable[str], *, loopback_only: bool) -> list[Bou
 def _explain(error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return "is in use by another program; stop that one, or listen elsewhere"
+            return (
+                "is in use by another program or by another address of this configuration; stop that program, or "
+                "listen elsewhere"
+            )
         case errno.EACCES | errno.EPERM:
             return f"may not be used by uid {_uid()}; ports below 1024 and other users' directories need rights"
         case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:

@@ -1,5 +1,6 @@
 """The command line itself."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 
 from broker import __version__
 from broker.__main__ import COMMANDS, cli
+from broker.config.resolve import DEFAULT_PATH
 
 HEAVY = {"aiohttp", "asyncio", "authlib", "joserfc", "cryptography", "msgspec", "yaml", "prometheus_client", "rich"}
 ROOT = Path(__file__).parents[1]
@@ -96,3 +98,55 @@ def test_the_readme_names_commands_and_files_that_exist() -> None:
             assert line.split()[2] in COMMANDS
         if line.startswith("$ make "):
             assert f"\n{line.split()[2]}:" in (ROOT / "Makefile").read_text()
+
+
+def printing(arguments: str, redirection: str, folder: Path, unbuffered: str = "") -> tuple[int, str]:
+    """Exit code and stderr of the program in a shell."""
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" -m broker {arguments} {redirection}', sys.executable],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--help",
+        "--version",
+        "run --help",
+        "config schema",
+        "keygen",
+        "completion bash",
+        "dev-server --listen 127.0.0.1:0",
+    ],
+)
+@pytest.mark.parametrize(
+    ("redirection", "reason"), [(">/dev/full", "No space left on device"), (">&-", "it is closed")]
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_cannot_be_printed_is_one_sentence_and_no_success(
+    arguments: str, redirection: str, reason: str, unbuffered: str, tmp_path: Path
+) -> None:
+    code, said = printing(arguments, redirection, tmp_path, unbuffered)
+    warnings = [line for line in said.splitlines() if line.startswith("Warning: ")]
+    sentence = f"token-broker: standard output cannot be written: {reason}"
+    assert (code, said.splitlines()) == (1, [*warnings, sentence])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_pipe_is_left_quietly(tmp_path: Path) -> None:
+    code, said = printing("config schema", "| :", tmp_path)
+    assert (code, said) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["run", "jwks", "healthcheck", "config show"])
+def test_the_place_of_the_configuration_is_told(name: str) -> None:
+    _, text = run(*name.split(), "--help")
+    assert DEFAULT_PATH in " ".join(text.split())

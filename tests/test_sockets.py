@@ -45,6 +45,7 @@ def path(tmp_path: Path) -> Path:
     ("text", "address"),
     [
         ("localhost:7180", Tcp(("127.0.0.1", "::1"), 7180)),
+        ("LOCALHOST:7180", Tcp(("127.0.0.1", "::1"), 7180)),
         ("127.0.0.1:7180", Tcp(("127.0.0.1",), 7180)),
         ("[::1]:7180", Tcp(("::1",), 7180)),
         (":7181", Tcp(("0.0.0.0", "::"), 7181)),  # noqa: S104 - what it has to mean
@@ -118,8 +119,15 @@ def test_who_asks_for_every_family_where_one_is_missing_gets_the_other() -> None
 def test_a_port_in_use_is_a_sentence_that_names_key_and_address() -> None:
     with bound("127.0.0.1:0") as taken:
         assert complaint(taken[0].name) == (
-            f"api.listen: {taken[0].name} is in use by another program; stop that one, or listen elsewhere"
+            f"api.listen: {taken[0].name} is in use by another program or by another address of this configuration;"
+            " stop that program, or listen elsewhere"
         )
+
+
+def test_addresses_of_one_configuration_that_overlap_are_not_blamed_on_others_alone() -> None:
+    with bound("127.0.0.1:0") as free:
+        port = port_of(free[0])
+    assert "or by another address of this configuration" in complaint(f"localhost:{port}", f"127.0.0.1:{port}")
 
 
 def test_a_port_taken_in_one_family_is_not_half_taken_in_the_other() -> None:

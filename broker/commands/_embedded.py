@@ -1,6 +1,7 @@
 """A configuration whose every client is answered by the embedded server, for `run --dev` and `demo`."""
 
 import json
+import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,12 +26,18 @@ async def embedded(settings: Settings, *, lifetime: float = 3600.0) -> AsyncIter
             for name, client in settings.clients.items():
                 key = generate("ES256")
                 file = Path(folder) / f"{name}.jwk"
-                file.write_text(json.dumps(key.private_jwk))
+                _write_private(file, json.dumps(key.private_jwk))
                 server.register(client.client_id, {"keys": [key.public_jwk]})
                 clients[name] = _pointed_at(server, client, file)
             # Secrets that stand in files are not on a laptop either.
             tokens = {name: replace(token, parameters_file=None) for name, token in settings.tokens.items()}
             yield replace(settings, clients=clients, tokens=tokens), server
+
+
+def _write_private(file: Path, text: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="ascii") as writer:  # noqa: PTH123 - of a descriptor
+        writer.write(text)
 
 
 def _pointed_at(server: DevServer, client: ClientSettings, key_file: Path) -> ClientSettings:

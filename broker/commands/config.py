@@ -2,7 +2,14 @@
 
 import click
 
-CONFIG = click.option("--config", "path", metavar="FILE", help="The configuration file.")
+#: Of every command that reads it. Whether it is there and may be read is for `broker.config` to say.
+CONFIG = click.option(
+    "--config",
+    "path",
+    type=click.Path(readable=False),
+    metavar="FILE",
+    help="Configuration file.  [default: $TOKEN_BROKER_CONFIG, else /etc/token-broker/config.yaml]",
+)
 
 
 @click.group(short_help="Show the effective configuration or its schema.")

@@ -108,13 +108,14 @@ async def _serve(server: "DevServer", *, any_key: bool) -> None:
     with contextlib.suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    try:
-        async with server:
-            _print_start(server, any_key=any_key)
-            await stop.wait()
-    except OSError as error:
-        msg = f"{server.host}:{server.port} cannot be listened on: {error.strerror}."
-        raise click.BadParameter(msg, param_hint="--listen") from error
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(server)
+        except OSError as error:
+            msg = f"{server.host}:{server.port} cannot be listened on: {error.strerror}."
+            raise click.BadParameter(msg, param_hint="--listen") from error
+        _print_start(server, any_key=any_key)
+        await stop.wait()
 
 
 def _print_start(server: "DevServer", *, any_key: bool) -> None:

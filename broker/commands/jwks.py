@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from broker.commands.config import CONFIG
+
 if TYPE_CHECKING:
     from broker.events import Event
     from broker.settings import ClientSettings
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 @click.command("jwks")
 @click.option("--client", "name", metavar="NAME", help="Whose keys; may be left out when there is one client.")
-@click.option("--config", "path", metavar="FILE", help="Configuration file [default: $TOKEN_BROKER_CONFIG].")
+@CONFIG
 def command(name: str | None, path: str | None) -> None:
     """Print the public keys of a client as a JWKS.
 
@@ -44,5 +46,5 @@ async def _public_jwks(name: str, client: "ClientSettings") -> object:
     )
     await keys.load()
     if refused := [event.detail for event in told if isinstance(event, KeyRefused)]:
-        raise click.ClickException("\n".join(f"{detail}." for detail in refused))
+        raise click.ClickException("\n".join(detail if detail.endswith("?") else f"{detail}." for detail in refused))
     return keys.public_jwks()

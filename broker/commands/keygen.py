@@ -19,10 +19,21 @@ ALGORITHMS = (
 ASSUMED = ("RS256", "ES256", "ES384", "ES512", "EdDSA")
 
 
+class Algorithm(click.Choice[str]):
+    """One of `ALGORITHMS`, in any case; told in theirs."""
+
+    def __init__(self) -> None:
+        super().__init__(ALGORITHMS, case_sensitive=False)
+
+    def get_invalid_choice_message(self, value: object, ctx: click.Context | None) -> str:  # noqa: ARG002 - click's
+        """The end of the sentence."""
+        return f"{value!r} is not one of {', '.join(ALGORITHMS)}."
+
+
 @click.command("keygen")
 @click.option(
     "--algorithm",
-    type=click.Choice(ALGORITHMS, case_sensitive=False),
+    type=Algorithm(),
     default="RS256",
     show_default=True,
     metavar=f"[{'|'.join(ALGORITHMS)}]",
@@ -33,6 +44,7 @@ ASSUMED = ("RS256", "ES256", "ES384", "ES512", "EdDSA")
 @click.option("--pem", is_flag=True, help="Write the private key as PKCS#8 PEM instead of a JWK.")
 @click.option(
     "--out",
+    type=click.Path(readable=False),
     metavar="FILE",
     help="Where to write the private key; never over a file that exists.  [default: private-key.jwk or .pem]",
 )
@@ -57,7 +69,11 @@ def command(algorithm: str, bits: int | None, kid: str | None, out: str | None, 
     file = Path(out or ("private-key.pem" if pem else "private-key.jwk"))
     pair = generate(algorithm, bits=bits or 2048, kid=kid)
     _write_new(file, pair.private_pem if pem else json.dumps(pair.private_jwk, indent=2) + "\n")
-    click.echo(json.dumps(pair.public_jwk, indent=2))
+    try:
+        click.echo(json.dumps(pair.public_jwk, indent=2))
+    except OSError:  # a private key whose public half nobody has seen is of no use
+        file.unlink()
+        raise
     click.echo(_next_steps(file, pair, pem=pem), err=True)
 
 

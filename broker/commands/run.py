@@ -7,9 +7,11 @@ from typing import NoReturn
 
 import click
 
+from broker.commands.config import CONFIG
+
 
 @click.command("run")
-@click.option("--config", "path", metavar="FILE", help="Configuration file [default: $TOKEN_BROKER_CONFIG].")
+@CONFIG
 @click.option("--dev", is_flag=True, help="Answer every client by the embedded server, with generated keys.")
 def command(path: str | None, *, dev: bool) -> None:
     """Keep tokens fresh and hand them out.

@@ -7,6 +7,8 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import click
 
+from broker.durations import Duration
+
 DEFAULT_URL = "http://127.0.0.1:7180"
 #: Seconds for the broker's answer, on top of what it was asked to wait (30 s at most, by its own rule).
 PATIENCE = 10
@@ -50,6 +52,7 @@ def command(name: str | None, url: str, form: str, wait: str | None) -> None:
     """
     path = f"/v1/tokens/{quote(name, safe='')}" if name else "/v1/token"
     if wait is not None:
+        check(wait)
         path += "?" + urlencode({"wait": wait})
     connection = connect(url, PATIENCE + (LONGEST_WAIT if wait is not None else 0))
     try:
@@ -66,6 +69,16 @@ def command(name: str | None, url: str, form: str, wait: str | None) -> None:
     finally:
         connection.close()
     click.echo(render(form, members_of(url, status, body), body))
+
+
+def check(wait: str) -> None:
+    """Raises BadParameter, exit code 2, for what the broker would refuse."""
+    try:
+        seconds = Duration.parse(wait)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--wait") from None
+    if seconds > LONGEST_WAIT:
+        raise click.BadParameter(f"{wait} is too long; at most {LONGEST_WAIT}s.", param_hint="--wait")
 
 
 def connect(url: str, seconds: float) -> HTTPConnection:

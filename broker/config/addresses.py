@@ -9,10 +9,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from yarl import URL
 
+from broker.sockets import LONGEST_PATH
 from broker.urls import LOOPBACK
 
-#: sun_path on Linux, less its terminator.
-MAX_SOCKET_PATH = 107
 HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
 
 
@@ -22,13 +21,13 @@ def api_listen(address: str) -> str | None:
         path = address.removeprefix("unix:")
         if not path.startswith("/"):
             return f"{address!r:.80} needs an absolute path, like unix:/run/token-broker/api.sock"
-        if len(path.encode()) > MAX_SOCKET_PATH:
-            return f"the path of a Unix socket has at most {MAX_SOCKET_PATH} bytes"
+        if len(path.encode()) > LONGEST_PATH:
+            return f"the path of a Unix socket has at most {LONGEST_PATH} bytes"
         return None
     if wrong := admin_listen(address):
         return wrong
     host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost" or (_is_ip(host) and ip_address(host).is_loopback):
+    if host.lower() == "localhost" or (_is_ip(host) and ip_address(host).is_loopback):
         return None
     return (
         f"{address!r:.80} is reachable from outside, and tokens are handed out here; write localhost:PORT,"

@@ -143,7 +143,12 @@ class Decoder:
             try:
                 return kind.parse(value)
             except ValueError as error:
-                return self._wrong(place, str(error))
+                said = str(error)
+                if issubclass(kind, Ahead) and re.fullmatch(r"[0-9]+(\.[0-9]+)?", text := f"{value!s:.20}"):
+                    said = (
+                        f"{text} has no unit; write {text}s if seconds are meant, or a share of the lifetime like 20%"
+                    )
+                return self._wrong(place, said)
         return self._text(value, place)
 
     def _text(self, value: Tree, place: Place) -> Made:

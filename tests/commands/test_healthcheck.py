@@ -169,3 +169,12 @@ async def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
     )
     # A broker may really listen on the default port of this machine, and then says that it is ready.
     assert (await process.communicate())[0].decode().splitlines()[-1] == "[]"
+
+
+async def test_it_needs_no_stdout_to_say_that_the_broker_is_ready() -> None:
+    async with broker_saying(200, "ready\n") as (port, _):
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", 'exec "$0" -m broker healthcheck --url "$1" >&-'),
+            *(sys.executable, f"http://127.0.0.1:{port}"),
+        )
+        assert await process.wait() == 0

@@ -99,3 +99,8 @@ def test_the_only_client_need_not_be_named_and_the_command_is_as_it_is_typed(fol
         [sys.executable, "-m", "broker", "jwks"], env=environ, capture_output=True, text=True, check=True, cwd=folder
     )
     assert [key["kid"] for key in json.loads(done.stdout)["keys"]] == ["new"]
+
+
+def test_a_sentence_that_asks_is_not_ended_twice(folder: Path) -> None:
+    (folder / "old.pem").write_bytes(b"#" * 100_000)
+    assert jwks(folder, "--client", "two").stderr.endswith("is it the right file?\n")

@@ -108,10 +108,11 @@ async def test_the_first_token_is_waited_for(desk: Desk, url: str) -> None:
     assert (await run("groups", "--wait", "5s", url=url)).out == f"{SECRET}\n"
 
 
-async def test_a_wait_that_makes_no_sense_is_told_in_the_brokers_words(url: str) -> None:
-    assert (await run("groups", "--wait", "long", url=url)).err == (
-        "Error: The query parameter wait is a duration like 5s.\n"
-    )
+@pytest.mark.parametrize("wait", ["5", "long", "31s"])
+async def test_a_wait_that_makes_no_sense_is_refused_before_anybody_is_asked(wait: str) -> None:
+    said = await run("groups", "--wait", wait, url="http://127.0.0.1:9")
+    assert (said.out, said.code) == ("", 2)
+    assert "Invalid value for --wait: " in said.err
 
 
 @pytest.mark.parametrize(
@@ -182,3 +183,12 @@ def test_nothing_heavy_is_imported() -> None:
     modules = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "http.client" in modules
     assert set(HEAVY).isdisjoint(modules)
+
+
+async def test_a_token_that_could_not_be_printed_is_no_success(url: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", 'exec "$0" -m broker token users-api --url "$1" >&-', sys.executable, url),
+        stderr=subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    assert (process.returncode, err) == (1, b"token-broker: standard output cannot be written: it is closed\n")
