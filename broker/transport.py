@@ -21,6 +21,8 @@ from broker.trust import TrustStore
 from broker.urls import is_loopback
 
 MAX_ANSWER = 1 << 20
+#: What OpenSSL calls an answer that is no TLS at all; the name depends on the bytes and on its version.
+NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +195,7 @@ def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError):
-        return error.reason or "TLS handshake failed"
+        return "the port does not speak TLS" if error.reason in NOT_TLS else error.reason or "TLS handshake failed"
     if isinstance(error, OSError) and error.errno and error.errno > 0:
         # asyncio puts the address into `strerror`; the plain words are enough beside `where`.
         return os.strerror(error.errno)

@@ -169,7 +169,7 @@ async def test_tls_to_a_port_without_tls_is_a_tls_fault() -> None:
     server = await asyncio.start_server(plain, "127.0.0.1", 0)
     async with server:
         error = await fault_of(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    assert error.fault == "tls"
+    assert (error.fault, error.detail) == ("tls", "the port does not speak TLS")
 
 
 async def test_the_ca_file_adds_to_what_is_trusted(tmp_path: Path) -> None:
