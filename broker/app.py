@@ -31,8 +31,6 @@ from broker.transport import Transport
 MAX_REQUESTS_PER_SERVER = 8
 #: Seconds between two looks at the configuration file.
 CONFIG_POLL = 10.0
-
-
 #: Seconds since boot, suspension included; elsewhere than on Linux the nearest to it.
 BOOT_TIME: Callable[[], float] = time.monotonic
 if sys.platform == "linux":
@@ -74,7 +72,6 @@ class Broker:
         wall: Callable[[], float],
         draw: Callable[[], float],
     ) -> None:
-        self.settings = settings
         self.now = now
         self.wall = wall
         self.metrics = Metrics(settings, now=now, wall=wall)
@@ -176,7 +173,7 @@ class Broker:
     async def reload(self) -> None:
         """Read keys again and retry what failed, at once (SIGHUP). CA and secret files are read for every request."""
         self.observe(Reloading())
-        await asyncio.gather(*(keys.reload() for keys in self.keys.values()))
+        await asyncio.gather(*(keys.load() for keys in self.keys.values()))
         for refresher in self.refreshers.values():
             refresher.retry_now()
 

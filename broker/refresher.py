@@ -10,7 +10,7 @@ from broker.events import Observer, Refreshed, RefreshFailed, ScopeReduced, Toke
 from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at, shortest_pause
 from broker.settings import TokenSettings
 from broker.store import Store
-from broker.tokens import Token
+from broker.tokens import EXPIRED, Token
 
 #: asyncio sleeps on a clock that stands still while the machine is suspended: no sleep is longer than this.
 LONGEST_SLEEP = 60.0
@@ -122,14 +122,9 @@ class Refresher:
             case Act.LIMIT:
                 return after_limit(diagnosis.wait or 0.0, left, self.draw())
             case Act.SERVER:
-                return max(after_fault(self._faults, left, self.draw()), self._polite(diagnosis.wait, left))
+                return after_fault(self._faults, left, self.draw(), diagnosis.wait or 0.0)
             case _:
                 return after_refusal(left)
-
-    @staticmethod
-    def _polite(asked: float | None, left: float) -> float:
-        """What a 503 asks for by `Retry-After`, as long as it costs no token."""
-        return min(asked or 0.0, left / 2 if left > 0 else LONGEST_SLEEP)
 
     async def _rest(self) -> None:
         """Sleep until the next attempt is due, in pieces, and say so when the held token runs out meanwhile."""
@@ -153,6 +148,6 @@ class Refresher:
         if left > 0:
             return left
         self._current = None
-        reason = self.failure.reason if self.failure else "starting"
+        reason = self.failure.reason if self.failure else EXPIRED
         self.observe(TokenExpired(token=self.name, client=self.settings.client, reason=reason))
         return float("inf")

@@ -53,14 +53,16 @@ def shortest_pause(lifetime: float) -> float:
     return max(min(30.0, lifetime / 20), min(1.0, lifetime / 4))
 
 
-def after_fault(attempt: int, left: float, draw: float) -> float:
+def after_fault(attempt: int, left: float, draw: float, asked: float = 0.0) -> float:
     """Pause after the `attempt`-th network or server failure in a row, with `left` seconds of a held token.
 
-    Exponential from one second with full jitter; while a token is held there is no hurry, so the ceiling grows.
+    Exponential from one second with full jitter; while a token is held there is no hurry, so the ceiling grows. What a
+    503 asks for by `Retry-After` is granted as far as it costs no token.
     """
     longest = MAX_RETRY_WITHOUT_TOKEN if left <= 0 else min(max(MAX_RETRY_WITHOUT_TOKEN, left / 4), MAX_RETRY)
     ceiling = min(longest, FIRST_RETRY * 2.0 ** min(attempt, 16))
-    return FIRST_RETRY + draw * (ceiling - FIRST_RETRY)
+    polite = min(asked, left / 2 if left > 0 else MAX_RETRY_WITHOUT_TOKEN)
+    return min(max(FIRST_RETRY + draw * (ceiling - FIRST_RETRY), polite), MAX_RETRY)
 
 
 def after_refusal(left: float) -> float:

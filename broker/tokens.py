@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 #: A token this close to its expiry, in seconds, is not worth handing out: it would die on its way to the API.
 LAST_SECONDS = 5.0
+#: Why there is no token when one ran out and no attempt to replace it has failed yet: the machine was asleep.
+EXPIRED = "expired"
 #: Of a short-lived token only this share of the lifetime is given up instead.
 LAST_SHARE = 0.1
 

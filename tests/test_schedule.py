@@ -103,6 +103,16 @@ def test_faults_back_off_exponentially_and_slower_when_a_token_is_held(
     assert after_fault(attempt, left, 0.0) == 1.0
 
 
+@pytest.mark.parametrize(
+    ("asked", "left", "expected"),
+    [(0, 0, 1), (20, 0, 20), (600, 0, 60), (20, 100, 20), (90, 100, 50), (9000, 9000, 300)],
+)
+def test_what_a_server_in_trouble_asks_for_is_granted_as_far_as_it_costs_no_token(
+    asked: float, left: float, expected: float
+) -> None:
+    assert after_fault(1, left, 0.0, asked) == expected
+
+
 @pytest.mark.parametrize(("left", "expected"), [(0, 15), (-5, 15), (40, 15), (100, 25), (1200, 300), (10_000, 300)])
 def test_what_a_person_must_mend_is_retried_at_a_quarter_of_the_time_left(left: float, expected: float) -> None:
     assert after_refusal(left) == expected

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from broker.diagnosis import STARTING, Diagnosis
 from broker.settings import TokenSettings
 from broker.store import Store
+from broker.tokens import EXPIRED
 
-#: A token's code beside `diagnosis.REASONS`: it could be handed out now; it ran out while no attempt had failed.
-OK, EXPIRED = "ok", "expired"
+#: A token's code when it could be handed out now; otherwise `EXPIRED`, or one of `diagnosis.REASONS`.
+OK = "ok"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from broker.diagnosis import Diagnosis
 from broker.durations import Duration
 from broker.handout.answers import Form, Problem
 from broker.store import Store
-from broker.tokens import Token
+from broker.tokens import EXPIRED, Token
 
 #: What a query may hold.
 PARAMETERS = ("wait",)
@@ -89,6 +89,8 @@ class Tokens:
         headers = {"Retry-After": str(min(max(seconds, least), most))}
         if diagnosis := self._failure(name):
             why, reason, hint = diagnosis.cause, diagnosis.reason, diagnosis.fix
+        elif self._store.held(name):
+            why, reason, hint = "It ran out and is being replaced.", EXPIRED, "Ask again, or add ?wait=5s."
         else:
             why, reason, hint = "The first one is being fetched.", "starting", "Ask again, or add ?wait=5s."
         description = f"There is no valid token {name} now. {why}"

@@ -84,13 +84,9 @@ class KeyFiles:
         self._callbacks.append(callback)
 
     async def load(self) -> None:
-        """Read every file now. What cannot be used is told, and told again by another call."""
+        """Read every file now, at start and when asked. What cannot be used is told, and told again by another call."""
         async with self._reading:
             await self._read(self._entries, again=True)
-
-    async def reload(self) -> None:
-        """As `load`: whoever asks by a signal wants to hear what came of it."""
-        await self.load()
 
     async def watch(self) -> NoReturn:
         """Follow the files for ever. Trouble with them is told, never raised."""

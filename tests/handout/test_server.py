@@ -176,6 +176,15 @@ async def test_before_the_first_token_the_broker_says_that_it_is_starting(desk: 
     assert answer.json["reason"] == "starting"
 
 
+async def test_a_token_that_ran_out_before_anything_failed_is_not_called_the_first(desk: Desk) -> None:
+    """The machine was asleep."""
+    desk.put("users-api")
+    desk.time += 301
+    answer = await desk.get("/v1/tokens/users-api")
+    assert (answer.status, answer.json["reason"]) == (503, "expired")
+    assert "It ran out and is being replaced." in answer.json["error_description"]
+
+
 async def test_a_failure_is_told_with_reason_and_hint_and_never_with_the_servers_status(desk: Desk) -> None:
     desk.failures["users-api"] = DNS
     answer = await desk.get("/v1/tokens/users-api")

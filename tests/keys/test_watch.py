@@ -354,24 +354,24 @@ async def test_one_bad_key_does_not_keep_another_from_changing(tmp_path: Path) -
 async def test_reload_looks_at_once_and_says_again_what_is_wrong(file: Path) -> None:
     it = Watched(KeySettings(file=str(file)))
     await it.keys.load()
-    await it.keys.reload()
+    await it.keys.load()
     assert it.loaded() == ["a"]
     replace(file, text(B, kid="b"))
-    await it.keys.reload()
+    await it.keys.load()
     assert it.loaded() == ["a", "b"]
     file.write_bytes(b"")
-    await it.keys.reload()
-    await it.keys.reload()
+    await it.keys.load()
+    await it.keys.load()
     assert [event.kept for event in it.refused()] == [True, True]
     replace(file, text(B, kid="b"))
-    await it.keys.reload()
+    await it.keys.load()
     assert it.loaded() == ["a", "b", "b"]
     assert it.changes == 2
 
 
 async def test_readings_that_meet_wait_for_each_other(file: Path) -> None:
     it = Watched(KeySettings(file=str(file)))
-    await asyncio.gather(*(it.keys.reload() for _ in range(5)))
+    await asyncio.gather(*(it.keys.load() for _ in range(5)))
     assert it.loaded() == ["a"]
 
 
@@ -383,7 +383,7 @@ async def test_swapping_a_large_key_hardly_costs_the_loop(tmp_path: Path) -> Non
     for content in (text(large), pem(large)):
         replace(file, content)
         before, everywhere = time.thread_time(), time.process_time()
-        await it.keys.reload()
+        await it.keys.load()
         loop = time.thread_time() - before
         assert loop < 0.010
         assert loop < (time.process_time() - everywhere) / 2
@@ -398,7 +398,7 @@ async def test_loading_a_large_key_is_cheap_in_every_thread(tmp_path: Path) -> N
     await it.keys.load()  # the thread is there
     file.write_bytes(pem(large))
     before = time.process_time()
-    await it.keys.reload()
+    await it.keys.load()
     assert time.process_time() - before < 0.1  # OpenSSL's check alone would be 0.29
 
 
@@ -409,7 +409,7 @@ async def test_no_descriptor_is_left_open(file: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for number in range(60):
         file.write_bytes((b"broken", text(A), b"x" * 70000)[number % 3])
-        await it.keys.reload()
+        await it.keys.load()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -423,7 +423,7 @@ async def test_no_secret_is_in_what_is_told_or_raised(tmp_path: Path) -> None:
     shown = []
     for content in contents:
         key.write_bytes(content)
-        await it.keys.reload()
+        await it.keys.load()
         shown += [repr(it.keys), repr(it.keys.__dict__), str(it.keys.public_jwks())]
         with suppress(KeyFileError):
             shown.append(repr(it.keys.signers()))

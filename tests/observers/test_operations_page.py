@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from broker.admin.health import EXPIRED, OK
+from broker.admin.health import OK
 from broker.admin.server import ROUTES as ADMIN_ROUTES
 from broker.events import (
     ClockMeasured,
@@ -27,6 +27,7 @@ from broker.handout.server import ROUTES as API_ROUTES
 from broker.heads import REFUSALS
 from broker.observers.lines import line_of
 from broker.observers.metrics import MAX_CODES, Metrics
+from broker.tokens import EXPIRED
 from told_events import a_busy_week, failed, key_loaded, refreshed, settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
