@@ -87,6 +87,7 @@ class Tokens:
         least, most = RETRY_AFTER
         seconds = math.ceil((self._next_at(name) or 0.0) - self._now())
         headers = {"Retry-After": str(min(max(seconds, least), most))}
+        reason: str
         if diagnosis := self._failure(name):
             why, reason, hint = diagnosis.cause, diagnosis.reason, diagnosis.fix
         elif self._store.held(name):
