@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +14,7 @@ import pytest
 
 from broker.devserver import DevServer, Fault
 from e2e.processes import config, eventually, get, run, started, write_key
+from programs.installed import needed
 
 
 def register(server: DevServer, *keys: dict[str, object]) -> None:
@@ -283,9 +282,7 @@ async def test_a_changed_configuration_file_is_told_and_not_applied(tmp_path: Pa
 
 
 async def test_promtool_finds_nothing_to_complain_about_in_its_metrics(tmp_path: Path) -> None:
-    if not (promtool := shutil.which("promtool")):
-        why = "promtool is not installed (Debian: apt-get install prometheus)"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
+    promtool = needed("promtool", "prometheus")
     async with DevServer() as server:
         register(server, write_key(tmp_path / "key.jwk"))
         async with started("run", "--config", str(config(tmp_path, issuer=server.issuer))) as broker:

@@ -5,7 +5,6 @@ there before the HTTP answer it belongs to, so a test that has its answer reads 
 """
 
 import contextlib
-import fcntl
 import shutil
 import subprocess
 import time
@@ -17,15 +16,13 @@ from uuid import uuid4
 import msgspec
 from joserfc.jwk import ECKey, KeyParameters, OKPKey, RSAKey
 
+from programs.installed import missing, npm_installed
+
 PrivateKey = RSAKey | ECKey | OKPKey
 HERE = Path(__file__).parent
 CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 T = TypeVar("T")
 PATIENCE = 30.0  # seconds; it answers within one on an idle machine
-
-
-class UnavailableError(Exception):
-    """The server cannot be had on this machine; the message says what is missing."""
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,22 +123,9 @@ def running(directory: Path, **options: object) -> Iterator[Provider]:
 
 
 def installed_node() -> str:
-    """The path of Node, with the server's packages installed beside it.
-
-    Raises UnavailableError with the reason when there is no Node, or when npm cannot install.
-    """
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
-        msg = "Node.js with npm is not installed; the interop tests run servers written in it (version 20 or later)"
-        raise UnavailableError(msg)
-    wanted, have = HERE / "package-lock.json", HERE / "node_modules/.package-lock.json"
-    with wanted.open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test workers come here at the same time
-        if not have.exists() or have.stat().st_mtime < wanted.stat().st_mtime:
-            run = subprocess.run([npm, "ci", "--ignore-scripts"], cwd=HERE, capture_output=True, text=True, check=False)
-            if run.returncode:
-                msg = f"npm ci in {HERE} failed:\n{run.stderr}"
-                raise UnavailableError(msg)
+    """The path of Node, with the server's packages installed beside it; skips the test where they cannot be had."""
+    node = shutil.which("node") or missing("Node.js is not installed (version 20 or later)")
+    npm_installed(HERE)
     return node
 
 

@@ -1,15 +1,12 @@
 """What a scrape shows: names, labels and their number are a contract."""
 
-import os
 import platform
 import re
-import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -32,6 +29,7 @@ from broker.events import (
 from broker.handout.server import ROUTES as API_ROUTES
 from broker.heads import REFUSALS
 from broker.observers.metrics import Metrics
+from programs.installed import needed
 from told_events import REFUSED_KEY, SIGNATURE, a_busy_week, failed, key_loaded, refreshed, settings
 
 #: The wall clock was set 500 s forward since the boot-time clock was anchored to it.
@@ -248,11 +246,7 @@ def test_two_brokers_in_one_process_count_for_themselves() -> None:
 
 
 def test_promtool_finds_nothing_to_complain_about() -> None:
-    if not (promtool := shutil.which("promtool")):
-        why = "promtool is not installed (Debian: apt-get install prometheus)"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        pytest.skip(why)
+    promtool = needed("promtool", "prometheus")
     metrics = metrics_of("users", "reports")
     for event in a_busy_week("users", "reports"):
         metrics(event)
