@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -11,8 +12,10 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from broker import __version__
+from broker.admin import status
 from broker.admin.health import Health
 from broker.admin.server import Admin
+from broker.admin.status.history import History
 from broker.diagnosis import Diagnosis
 from broker.discovery import Discovery
 from broker.events import ConfigChanged, Crashed, Event, Listening, Observer, Reloading, Started
@@ -75,17 +78,18 @@ class Broker:
         self.now = now
         self.wall = wall
         self.metrics = Metrics(settings, now=now, wall=wall)
-        self.observe = FanOut([self.metrics, *observers])
+        self.history = History(settings.tokens, now=now)
+        self.observe = FanOut([self.metrics, self.history, *observers])
         self.store = Store(settings.tokens, now)
         self.transports: list[Transport] = []
         self.keys: dict[str, KeyFiles] = {}
         self._gates: dict[str, asyncio.Semaphore] = {}
-        grants = {name: self._grant(name, client) for name, client in settings.clients.items()}
+        self.grants = {name: self._grant(name, client) for name, client in settings.clients.items()}
         self.refreshers = {
             name: Refresher(
                 name,
                 token,
-                fetch=grants[token.client].fetch,
+                fetch=self.grants[token.client].fetch,
                 store=self.store,
                 now=now,
                 draw=draw,
@@ -112,25 +116,36 @@ class Broker:
             max_connections=settings.api.max_connections,
             observe=self.observe,
         )
-        health = Health(
-            settings.tokens,
-            self.store,
-            failure=self.failure,
-            startup_wait=settings.startup.wait,
-            now=now,
-            alive=self.alive,
-        )
         self.admin = Listener(
             "admin.listen",
             settings.admin.listen,
-            Admin(
-                settings,
-                health,
-                registry=self.metrics.registry,
-                public_jwks={name: keys.public_jwks for name, keys in self.keys.items()},
-                observe=self.observe,
-            ).handle,
+            self._admin(settings).handle,
             loopback_only=False,
+            observe=self.observe,
+        )
+
+    def _admin(self, settings: Settings) -> Admin:
+        return Admin(
+            status.Sources(
+                settings=settings,
+                health=Health(
+                    settings.tokens,
+                    self.store,
+                    failure=self.failure,
+                    startup_wait=settings.startup.wait,
+                    now=self.now,
+                    alive=self.alive,
+                ),
+                store=self.store,
+                history=self.history,
+                keys={name: keys.states for name, keys in self.keys.items()},
+                endpoints={name: grant.token_endpoint for name, grant in self.grants.items()},
+                now=self.now,
+                wall=self.wall,
+                host=socket.gethostname(),
+            ),
+            registry=self.metrics.registry,
+            public_jwks={name: keys.public_jwks for name, keys in self.keys.items()},
             observe=self.observe,
         )
 

@@ -50,6 +50,11 @@ class Discovery:
         self._failure: BrokerError | None = None
         self._told = ""
 
+    @property
+    def known(self) -> str | None:
+        """The token endpoint in use, without asking for it; `None` until it was found."""
+        return self._endpoint
+
     async def token_endpoint(self) -> str:
         """The URL to post to. Raises BrokerError while there is none to trust.
 

@@ -54,6 +54,10 @@ class Grant:
         self.clock = ServerClock(client.max_clock_offset)
         self.cool_until = 0.0
 
+    def token_endpoint(self) -> str | None:
+        """Where it asks, as far as that is known."""
+        return self.discovery.known
+
     async def fetch(self, token: TokenSettings) -> Token:
         """A new token. Raises BrokerError.
 

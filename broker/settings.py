@@ -62,8 +62,8 @@ class Admin(Struct, frozen=True):
     status: Annotated[
         Literal["loopback", "any", "off"],
         Meta(
-            description="Who may read the texts of failures: loopback peers (kubectl port-forward is one), any peer, or"
-            " nobody (off)."
+            description="Who may read the status page (/) and the texts of failures: loopback peers (kubectl"
+            " port-forward is one), any peer, or nobody (off)."
         ),
     ] = "loopback"
 

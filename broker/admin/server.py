@@ -9,11 +9,11 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from broker.admin.health import Health, Verdict
+from broker.admin import status
+from broker.admin.health import Verdict
 from broker.events import Observer, Refused, Served
 from broker.heads import host_permitted, is_path
 from broker.listener import over_unix
-from broker.settings import Settings
 
 #: The label `route` of the metrics, every one there is.
 ROUTES = (
@@ -51,16 +51,17 @@ class Admin:
 
     def __init__(
         self,
-        settings: Settings,
-        health: Health,
+        sources: status.Sources,
         *,
         registry: CollectorRegistry,
         public_jwks: Mapping[str, Callable[[], dict[str, Any]]],
         observe: Observer,
     ) -> None:
+        settings = sources.settings
+        self._sources = sources
         self._status = settings.admin.status
         self._allowed_hosts = frozenset(name.lower() for name in settings.api.allowed_hosts)
-        self._health = health
+        self._health = sources.health
         # Few bytes over a short way: compressing them would cost every scrape more than it saves.
         self._metrics = make_aiohttp_handler(registry, disable_compression=True)
         self._public_jwks = public_jwks
@@ -98,7 +99,7 @@ class Admin:
             case "/clients/{name}/jwks.json":
                 answer = self._jwks(segments[1])
             case _:
-                answer = _text(200, PATHS) if self._trusts(request) else _text(403, STATUS)
+                answer = self._page(request) if self._trusts(request) else _text(403, STATUS)
         return answer
 
     def _refuse(self, request: web.BaseRequest, route: str) -> web.Response | None:
@@ -121,6 +122,9 @@ class Admin:
             return await self._metrics(request)  # type: ignore[arg-type]  # it reads `query` and `headers` only
         except TypeError:  # prometheus_client compares the version in `Accept` with a number, whatever it is
             return _text(406, "Metrics come as text/plain; version=0.0.4 and application/openmetrics-text.")
+
+    def _page(self, request: web.BaseRequest) -> web.Response:
+        return status.answer(self._sources, ", ".join(request.headers.getall("Accept", [])), paths=PATHS)
 
     def _verdict(self, request: web.BaseRequest, verdict: Verdict) -> web.Response:
         return _text(200 if verdict.good else 503, verdict.text(details=self._trusts(request)))

@@ -44,6 +44,15 @@ class Entry:
         self.refused: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyState:
+    """How one entry stands: the key in use, and why its file was refused since then, each where there is one."""
+
+    file: str
+    signer: Signer | None
+    refusal: str | None
+
+
 class KeyFiles:
     """`signer.KeyRing` of one client: one signer for each entry that can be used, in order of preference.
 
@@ -78,6 +87,12 @@ class KeyFiles:
     def public_jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public halves as a JWKS (RFC 7517 section 5)."""
         return {"keys": [dict(entry.signer.public_jwk) for entry in self._entries if entry.signer is not None]}
+
+    def states(self) -> tuple[KeyState, ...]:
+        """Every entry, in order of preference."""
+        return tuple(
+            KeyState(file=entry.settings.file, signer=entry.signer, refusal=entry.refusal) for entry in self._entries
+        )
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Have `callback` called whenever what `signers` gives has changed."""

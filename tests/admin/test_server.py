@@ -2,8 +2,10 @@
 
 import re
 import socket
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from broker.admin.health import Health
 from broker.admin.server import ROUTES, Admin, _is_loopback
+from broker.admin.status import Sources
+from broker.admin.status.history import History
 from broker.diagnosis import Diagnosis, diagnose
 from broker.errors import RefusalError
 from broker.events import Event, Refused, Served
@@ -71,9 +75,19 @@ class Scene:
             startup_wait=60.0,
             now=lambda: 1000.0,
         )
+        sources = Sources(
+            settings=self.settings,
+            health=health,
+            store=self.store,
+            history=History(self.settings.tokens, now=lambda: 1000.0),
+            keys={"okta": tuple},
+            endpoints={"okta": lambda: None},
+            now=lambda: 1000.0,
+            wall=lambda: 1000.0,
+            host="pod",
+        )
         admin = Admin(
-            self.settings,
-            health,
+            sources,
             registry=self.registry,
             public_jwks={"okta": lambda: self.public},
             observe=self.told.append,
@@ -276,6 +290,48 @@ async def test_texts_can_be_shown_to_everyone() -> None:
         assert REFUSED.fix.encode() in (await scene.get("/readyz", "X-Forwarded-For: 10.0.0.9")).body
 
 
+#: What Chromium sends.
+BROWSER = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+async def test_browsers_get_a_page_and_curl_gets_text(scene: Scene) -> None:
+    page, plain, bare = [await scene.get("/", *fields) for fields in ((BROWSER,), ("Accept: */*",), ())]
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.body.startswith(b"<!doctype html>")
+    assert plain.headers["content-type"] == bare.headers["content-type"] == "text/plain; charset=utf-8"
+    assert plain.body == bare.body
+    assert plain.body.decode().startswith("○ users is being fetched (starting)\n")
+    assert {page.headers["vary"], plain.headers["vary"]} == {"Accept"}
+
+
+async def test_the_page_may_load_nothing_and_be_used_by_nobody_else(scene: Scene) -> None:
+    page = await scene.get("/", BROWSER)
+    directives = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
+    hashes = {name: directives.pop(name) for name in ("style-src", "script-src")}
+    assert directives == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    for element, name in (("style", "style-src"), ("script", "script-src")):
+        (inside,) = re.findall(rb"<%s>(.*?)</%s>" % (element.encode(), element.encode()), page.body, re.DOTALL)
+        assert hashes[name] == f"'sha256-{b64encode(sha256(inside).digest()).decode()}'"
+    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["cross-origin-opener-policy"] == "same-origin"
+    assert page.headers["cross-origin-resource-policy"] == "same-origin"
+    assert page.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("field", ["X-Forwarded-For: 10.0.0.9", "Forwarded: for=10.0.0.9", "Via: 1.1 mesh"])
+async def test_the_page_is_for_loopback_peers(scene: Scene, field: str) -> None:
+    answer = await scene.get("/", BROWSER, field)
+    assert answer.status == 403
+    assert b"admin.status" in answer.body
+
+
 async def test_every_request_is_told_under_a_route_of_the_closed_set(scene: Scene) -> None:
     targets = [
         "/",
@@ -302,5 +358,5 @@ async def test_a_bug_behind_a_page_is_counted_as_a_500(scene: Scene) -> None:
 
 
 async def test_the_list_of_paths_is_the_list_of_routes(scene: Scene) -> None:
-    named = re.findall(r"/\S+", (await scene.get("/")).body.decode())
+    named = re.findall(r"/\S+", (await scene.get("/")).body.decode().splitlines()[-1])
     assert named == [route for route in ROUTES if len(route) > 1 and route != "other"]

@@ -1,0 +1,104 @@
+"""What happened last, for the status page: an observer that keeps a few values for each token and client."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from broker.events import (
+    ClockMeasured,
+    ConfigChanged,
+    Crashed,
+    Event,
+    HandedOut,
+    KeyLoaded,
+    KeyRefused,
+    Listening,
+    Refreshed,
+    RefreshFailed,
+    Refused,
+    Served,
+    Warned,
+)
+
+#: Warnings that are kept, the newest.
+MOST_WARNINGS: Final = 8
+
+
+class TokenHistory:
+    """One token's. Points in time are on the boot-time clock."""
+
+    __slots__ = ("failed", "failing_since", "failures", "handed_out", "handed_out_at", "refreshed")
+
+    def __init__(self) -> None:
+        self.refreshed: Refreshed | None = None
+        #: The last failure, how many in a row, since when; nothing of it after a success.
+        self.failed: RefreshFailed | None = None
+        self.failures = 0
+        self.failing_since = 0.0
+        self.handed_out = 0
+        self.handed_out_at = 0.0
+
+
+class History:
+    """An observer. Its size is bounded by the configuration, whatever happens. `now` is the boot-time clock."""
+
+    def __init__(self, tokens: Iterable[str], *, now: Callable[[], float]) -> None:
+        self._now = now
+        self.started_at = now()
+        self.tokens = {name: TokenHistory() for name in tokens}
+        #: By client and file: when a key of it was last taken into use, when it was last refused.
+        self.keys_loaded: dict[tuple[str, str], float] = {}
+        self.keys_refused: dict[tuple[str, str], float] = {}
+        self.clocks: dict[str, tuple[ClockMeasured, float]] = {}
+        self.listening: dict[str, tuple[str, ...]] = {}
+        self.config_stale = False
+        self.warnings: deque[str] = deque(maxlen=MOST_WARNINGS)
+        self.crash: Crashed | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Remember `event`. What happens for every request comes first."""
+        match event:
+            case HandedOut():
+                token = self.tokens[event.token]
+                token.handed_out += 1
+                token.handed_out_at = self._now()
+            case Served() | Refused():
+                pass
+            case Refreshed():
+                token = self.tokens[event.token]
+                token.refreshed, token.failed, token.failures = event, None, 0
+            case RefreshFailed():
+                self._on_refresh_failed(event)
+            case KeyLoaded() | KeyRefused() | ClockMeasured():
+                self._on_client(event)
+            case _:
+                self._on_process(event)
+
+    def _on_refresh_failed(self, event: RefreshFailed) -> None:
+        token = self.tokens[event.token]
+        if not token.failures:
+            token.failing_since = self._now()
+        token.failed = event
+        token.failures += 1
+
+    def _on_client(self, event: KeyLoaded | KeyRefused | ClockMeasured) -> None:
+        match event:
+            case KeyLoaded():
+                self.keys_loaded[event.client, event.file] = self._now()
+            case KeyRefused():
+                self.keys_refused[event.client, event.file] = self._now()
+            case _:
+                self.clocks[event.client] = event, self._now()
+
+    def _on_process(self, event: Event) -> None:
+        match event:
+            case Listening():
+                self.listening[event.listener] = event.addresses
+            case ConfigChanged():
+                self.config_stale = event.stale
+            case Warned():
+                self.warnings.append(event.detail)
+            case Crashed():
+                self.crash = event
+            case _:
+                pass

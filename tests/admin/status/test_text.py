@@ -1,0 +1,41 @@
+"""What curl prints."""
+
+from pathlib import Path
+
+from broker.admin.status import text
+from broker.events import ConfigChanged
+from browser.pictures import five_tokens, trouble
+from status_scenes import one_token
+
+
+async def test_a_calm_broker_is_a_line_for_each_token_and_client(tmp_path: Path) -> None:
+    lines = text.render((await five_tokens(tmp_path)).seen()).splitlines()
+    assert lines[0] == "● All 5 tokens are good (ready)"
+    assert lines[1].startswith(
+        "users-api: good, expires in 42 min (14:34:09 UTC), refreshed 17 min ago, next refresh in"
+    )
+    assert lines[3].endswith(", not required")
+    assert lines[7] == "client okta: https://acme.okta.com; the server's clock agrees with ours (+0.3 s)"
+    assert lines[8].startswith(
+        "  /var/run/secrets/token-broker/okta/private-key.jwk: ES256, loaded 3 d 4 h ago, kid 2026"
+    )
+    assert lines[-1].startswith("token-broker 0.1.0 on web-6d9f4c7b8-x2kqz, Python 3.")
+
+
+async def test_trouble_comes_first_with_cause_and_fix(tmp_path: Path) -> None:
+    scene = await trouble(tmp_path)
+    scene.tell(ConfigChanged(file="/c", stale=True))
+    said = text.render(scene.seen())
+    lines = said.splitlines()
+    assert lines[0] == "✖ 1 of 5 tokens is missing: group-sync (not ready)"
+    assert lines[3].startswith("▲ The configuration file has changed since the start.")
+    assert lines[5].startswith("group-sync: expired 15 min ago (14:15:17 UTC), refreshed 75 min ago, next attempt")
+    assert lines[6] == "  signature_refused: failing for 17 min, 9 attempts"
+    assert [line.partition(":")[0] for line in lines[7:10]] == ["  cause", "  fix", "  said"]
+    assert "  refused at 14:30:29 UTC: /var/run/secrets/token-broker/keycloak/private-key.jwk is not valid JSON" in said
+
+
+def test_what_was_asked_for_and_not_granted_is_said() -> None:
+    scene = one_token()
+    scene.hold("users-api", scope="okta.users.read")
+    assert "\n  not granted: okta.groups.read\n" in text.render(scene.seen())
