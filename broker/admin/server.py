@@ -147,7 +147,7 @@ class Admin:
             return self._status == "any"
         # A proxy beside us (a service mesh) makes everyone look local.
         proxied = any(name.lower().startswith(("x-forwarded-", "forwarded", "via")) for name in request.headers)
-        return not proxied and (over_unix(request) or _is_loopback(request.remote or ""))
+        return not proxied and (over_unix(request) or _is_ours(request.remote or ""))
 
 
 def _route(segments: list[str]) -> str:
@@ -162,11 +162,15 @@ def _route(segments: list[str]) -> str:
             return "other"
 
 
-def _is_loopback(peer: str) -> bool:
+def _is_ours(peer: str) -> bool:
+    """Whether the peer is this machine's usual loopback address, as that of `kubectl port-forward` is.
+
+    Not the rest of 127.0.0.0/8: Istio's proxy speaks to the pod as 127.0.0.6, for whoever speaks to it.
+    """
     address = ip_address(peer)
     if isinstance(address, IPv6Address) and address.ipv4_mapped:  # an IPv4 peer of a dual-stack socket
         address = address.ipv4_mapped
-    return address.is_loopback
+    return str(address) in ("127.0.0.1", "::1")
 
 
 def _text(status: int, text: str, **headers: str) -> web.Response:
