@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # The developer's own broker is nobody's business here.
 unexport $(filter TOKEN_BROKER_%,$(.VARIABLES))
 
-.PHONY: help demo test test-all lint fmt generate lock bench clean
+.PHONY: help demo test test-all lint fmt generate lock bench plots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -37,7 +37,7 @@ lint: $(DEV) ## Check style, types, the import contract, lock files and generate
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pip check
-	@! grep -nE '://|^-' requirements/*.txt && ! grep -n '"resolved"' tests/interop/package-lock.json || \
+	@! grep -nE '://|^-' requirements/*.txt && ! grep -n '"resolved"' tests/*/package-lock.json || \
 	  { echo 'A lock file names where packages come from; make it with `make lock`.' >&2; false; }
 	@$(BIN)/token-broker config schema | diff -u config/schema.json - || \
 	  { echo 'config/schema.json is out of date; run `make generate`.' >&2; false; }
@@ -58,13 +58,18 @@ lock: $(DEV) ## Pin what pyproject.toml asks for (UPGRADE=1: at the newest versi
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	$(COMPILE) pyproject.toml --extra speed --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	$(COMPILE) requirements/build.in --output-file requirements/build.txt
-	cd tests/interop && npm $(if $(UPGRADE),update,install) --package-lock-only
+	for lock in tests/*/package-lock.json; do \
+	  (cd "$$(dirname "$$lock")" && npm $(if $(UPGRADE),update,install) --package-lock-only) || exit; \
+	done
 
 bench: $(DEV) ## Measure start and memory beside a bare interpreter and a hello server
 	$(BIN)/python -m benchmarks.footprint.run
 
+plots: $(DEV) ## Simulate a fleet of 10,000; write the figures and pictures of docs/scaling.md
+	$(BIN)/python -m benchmarks.fleet.run
+
 clean: ## Remove all that these targets made
-	rm -rf $(VENV) .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist tests/interop/node_modules
+	rm -rf $(VENV) .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist tests/*/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two steps, because pip refuses a project without a hash beside requirements with one.
