@@ -48,6 +48,8 @@ fmt: $(DEV) ## Mend what `lint` would complain about, as far as a machine can
 
 generate: $(DEV) ## Write the files that are made from the code
 	$(BIN)/token-broker config schema > $(VENV)/generated && mv $(VENV)/generated config/schema.json
+	PYTHONPATH=tests $(BIN)/python -m helm.values_schema > $(VENV)/generated && mv $(VENV)/generated helm/token-broker/values.schema.json
+	PYTHONPATH=tests $(BIN)/python -m helm.values_page > $(VENV)/generated && mv $(VENV)/generated helm/token-broker/README.md
 	$(BIN)/token-broker config schema --markdown > $(VENV)/generated && mv $(VENV)/generated docs/configuration.md
 	$(BIN)/python tests/reasons_page.py > $(VENV)/generated && mv $(VENV)/generated docs/reasons.md
 
