@@ -10,8 +10,17 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from broker.devserver import DevServer
+from broker.errors import ConfigError
 from broker.keys.generate import generate
 from broker.settings import ClientSettings, Http, KeySettings, Settings
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="token-broker-")
+    except OSError as error:
+        why = "the keys that are made up here need a folder: mount a writable one at /tmp, or name one in TMPDIR"
+        raise ConfigError([why]) from error
 
 
 @asynccontextmanager
@@ -20,7 +29,7 @@ async def embedded(settings: Settings, *, lifetime: float = 3600.0) -> AsyncIter
 
     Its tokens live `lifetime` seconds. The keys are in a folder that only this user can enter, and are gone afterwards.
     """
-    with tempfile.TemporaryDirectory(prefix="token-broker-") as folder:
+    with _folder() as folder:
         async with DevServer(lifetime=lifetime) as server:
             clients = {}
             for name, client in settings.clients.items():

@@ -27,7 +27,7 @@ from broker.events import (
 )
 from broker.settings import Settings
 
-#: 80 series with one token and one client: 12 for the token, 13 for the client, 8 for the process, 9 reasons to refuse
+#: 80 series with one token and one client: 12 for the token, 14 for the client, 8 for the process, 9 reasons to refuse
 #: a request, and what follows here: 22 pairs of route and code, two timed routes of 8.
 MAX_CODES: Final = 22
 MAX_TIMED_ROUTES: Final = 2
@@ -130,12 +130,19 @@ class Metrics:
         self._key_loaded_at = self._gauge(
             "token_broker_key_load_timestamp_seconds", "When a key was last taken into use; 0 before.", "client"
         )
+        self._key_refused = self._gauge(
+            "token_broker_key_refused",
+            "Key files that cannot be used now; what was loaded from them before stays in use.",
+            "client",
+        )
+        self._refused_files = dict.fromkeys(clients, frozenset[str]())
         self._clock_offset = self._gauge(
             "token_broker_clock_offset_seconds", "The authorization server's clock minus ours, by its Date.", "client"
         )
         for name in clients:
             self._refresh_duration.labels(name)
             self._key_loaded_at.labels(name)
+            self._key_refused.labels(name)
             for outcome in ("success", "error"):
                 self._key_reloads.labels(name, outcome)
 
@@ -191,7 +198,7 @@ class Metrics:
             case KeyLoaded():
                 self._on_key_loaded(event)
             case KeyRefused():
-                self._key_reloads.labels(event.client, "error").inc()
+                self._on_key_refused(event)
             case ClockMeasured():
                 self._clock_offset.labels(event.client).set(event.offset)
             case ConfigChanged():
@@ -235,7 +242,16 @@ class Metrics:
             self._key_info.remove(event.client, *replaced)
         self._key_info.labels(event.client, *labels).set(1)
         self._key_reloads.labels(event.client, "success").inc()
+        self._count_refused(event.client, self._refused_files[event.client] - {event.file})
         self._key_loaded_at.labels(event.client).set(self._wall())
+
+    def _on_key_refused(self, event: KeyRefused) -> None:
+        self._key_reloads.labels(event.client, "error").inc()
+        self._count_refused(event.client, self._refused_files[event.client] | {event.file})
+
+    def _count_refused(self, client: str, files: frozenset[str]) -> None:
+        self._refused_files[client] = files
+        self._key_refused.labels(client).set(len(files))
 
     def _on_wall(self, moment: float) -> float:
         return moment + self._wall() - self._now()

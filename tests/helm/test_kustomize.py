@@ -111,7 +111,7 @@ def test_the_example_names_its_registry_and_gives_one_workload_one_of_the_tokens
     made = built(KUSTOMIZE / "example")
     every, one = (template(of_kind(made, kind))["spec"]["initContainers"][0] for kind in ("Deployment", "CronJob"))
     assert every["image"] == one["image"]
-    assert every["image"].startswith("registry.example.com/token-broker:")
+    assert every["image"].startswith("registry.acme.example/token-broker:")
     assert {"name": "TOKEN_BROKER_TOKENS", "value": "reports"} in one["env"]
     assert all(variable["name"] != "TOKEN_BROKER_TOKENS" for variable in every["env"])
 

@@ -26,7 +26,7 @@ def test_the_package_holds_what_the_chart_needs_and_nothing_else(tmp_path: Path,
 def test_the_chart_is_for_the_broker_of_this_repository() -> None:
     assert META["appVersion"] == __version__
     (image,) = yaml.safe_load(META["annotations"]["artifacthub.io/images"])
-    assert image["image"] == f"token-broker/token-broker:{__version__}"
+    assert image["image"] == f"registry.example.com/token-broker:{__version__}"
 
 
 def test_what_a_catalogue_shows_is_complete() -> None:

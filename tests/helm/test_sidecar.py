@@ -46,7 +46,7 @@ def test_it_is_a_native_sidecar() -> None:
     container = sidecar(scenario("okta"))
     assert (container["name"], container["restartPolicy"], container["args"]) == ("token-broker", "Always", ["run"])
     assert container["ports"] == [{"name": "broker-admin", "containerPort": 7181, "protocol": "TCP"}]
-    assert container["image"] == "token-broker/token-broker:0.1.0"
+    assert container["image"] == "registry.example.com/token-broker:0.1.0"
 
 
 def test_a_digest_follows_the_tag() -> None:

@@ -41,7 +41,7 @@ spec:
     {{{{- include "token-broker.sidecar" . | nindent 4 }}}}
   containers:
     - name: authorization-server
-      image: token-broker/token-broker:{{{{ index .Subcharts "token-broker" "Chart" "AppVersion" }}}}
+      image: registry.example.com/token-broker:{{{{ index .Subcharts "token-broker" "Chart" "AppVersion" }}}}
       args: [dev-server, --client, reports=/etc/registered/public.jwk]
       volumeMounts: [{{name: registered, mountPath: /etc/registered, readOnly: true}}]
     - name: app

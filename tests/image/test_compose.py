@@ -21,7 +21,7 @@ from image.workshop import IMAGE, PATIENCE, ROOT, Container, Workshop
 from programs.installed import missing, needed
 
 CONFIG = ROOT / "config/compose/config.yaml"
-LOCAL = "token-broker/token-broker:local"
+LOCAL = "localhost/token-broker:local"
 
 
 @dataclass

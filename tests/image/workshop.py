@@ -18,7 +18,7 @@ from programs.installed import missing, needed
 
 ROOT = Path(__file__).parents[2]
 BASE = "python:3.13-slim-bookworm"
-IMAGE = f"token-broker/token-broker:{__version__}"
+IMAGE = f"registry.example.com/token-broker:{__version__}"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 #: As Pod Security's "restricted" has it, with a read-only root and no network but loopback. podman would lay writable
 #: file systems over /tmp, /run and /var/tmp, which Kubernetes does not.

@@ -254,3 +254,12 @@ def test_promtool_finds_nothing_to_complain_about() -> None:
         [promtool, "check", "metrics"], input=generate_latest(metrics.registry), capture_output=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_a_key_file_counts_as_refused_until_it_can_be_used_again() -> None:
+    metrics = metrics_of()
+    seen = [value(metrics, "key_refused", client="okta")]
+    for event in (REFUSED_KEY, REFUSED_KEY, key_loaded(file=REFUSED_KEY.file)):
+        metrics(event)
+        seen.append(value(metrics, "key_refused", client="okta"))
+    assert seen == [0, 1, 1, 0]
