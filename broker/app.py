@@ -20,6 +20,8 @@ from broker.diagnosis import Diagnosis
 from broker.discovery import Discovery
 from broker.events import ConfigChanged, Crashed, Event, Listening, Observer, Reloading, Started
 from broker.grant import Grant
+from broker.handout.callers import Callers
+from broker.handout.files import Sink
 from broker.handout.server import Handout
 from broker.keys.watch import KeyFiles
 from broker.listener import Listener
@@ -75,6 +77,7 @@ class Broker:
         wall: Callable[[], float],
         draw: Callable[[], float],
     ) -> None:
+        self.settings = settings
         self.now = now
         self.wall = wall
         self.metrics = Metrics(settings, now=now, wall=wall)
@@ -100,6 +103,7 @@ class Broker:
         for refresher in self.refreshers.values():
             self.keys[refresher.settings.client].subscribe(refresher.key_changed)
         self.loops: list[asyncio.Task[NoReturn]] = []
+        self.callers = Callers(settings.api.callers, settings.tokens, observe=self.observe)
         self.api = Listener(
             "api.listen",
             settings.api.listen,
@@ -107,13 +111,19 @@ class Broker:
                 settings.api,
                 settings.tokens,
                 self.store,
+                callers=self.callers,
+                refreshers=self.refreshers,
+                patience={name: settings.clients[token.client].http.timeout for name, token in settings.tokens.items()},
                 failure=self.failure,
                 next_at=lambda name: self.refreshers[name].next_at,
+                # An audit has one line for every token handed out, when it is.
+                fast_path=settings.api.fast_path and not settings.log.audit,
                 now=now,
                 wall=wall,
                 observe=self.observe,
             ).handle,
             max_connections=settings.api.max_connections,
+            limits=settings.api.limits,
             observe=self.observe,
         )
         self.admin = Listener(
@@ -186,9 +196,12 @@ class Broker:
         return not any(loop.done() for loop in self.loops)
 
     async def reload(self) -> None:
-        """Read keys again and retry what failed, at once (SIGHUP). CA and secret files are read for every request."""
+        """Read keys and callers' secrets again and retry what failed, at once (SIGHUP).
+
+        CA files and secrets for authorization servers are read for every request.
+        """
         self.observe(Reloading())
-        await asyncio.gather(*(keys.load() for keys in self.keys.values()))
+        await asyncio.gather(self.callers.reload(), *(keys.load() for keys in self.keys.values()))
         for refresher in self.refreshers.values():
             refresher.retry_now()
 
@@ -197,19 +210,29 @@ class Broker:
         await asyncio.wait(self.loops, return_when=asyncio.FIRST_COMPLETED)
 
     async def start(self) -> None:
-        """Listen at once; everything that may take its time is a loop."""
+        """Know the callers, then listen at once; everything that may take its time is a loop."""
+        await self.callers.load()
         await self.api.start()
         self.observe(Listening(listener="api", addresses=self.api.addresses))
         await self.admin.start()
         self.observe(Listening(listener="admin", addresses=self.admin.addresses))
+        if any(caller.secret_file for caller in self.settings.api.callers.values()):
+            self.loop(self.callers.watch(), "callers")
         for name in self.keys:
             self.loop(self._keep(name), f"client {name}")
 
     async def _keep(self, client: str) -> NoReturn:
-        """Keep the tokens of one client, whose key files may be slow to read, from the first reading on."""
+        """Keep the tokens of one client, and the files that hold them, from the first reading of its keys on.
+
+        Those may be slow to read, and what an earlier broker left in a file does not wait for that.
+        """
         keys = self.keys[client]
-        await keys.load()
         async with asyncio.TaskGroup() as group:
+            for name, token in self.settings.tokens.items():
+                for sink in token.sinks if token.client == client else ():
+                    file = Sink(name, sink, self.store, now=self.now, wall=self.wall, observe=self.observe)
+                    group.create_task(file.run())
+            await keys.load()
             group.create_task(keys.watch())
             for refresher in self.refreshers.values():
                 if refresher.settings.client == client:

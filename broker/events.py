@@ -151,12 +151,13 @@ class Warned(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served(Event):
-    """A request to one of our listeners was answered; `seconds` is `None` when it was not timed."""
+    """Requests to one of our listeners were answered, `times` alike; `seconds` is `None` when not timed."""
 
     name: ClassVar[str] = "request"
     route: str
     code: int
     seconds: float | None
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,11 +170,62 @@ class Refused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOut(Event):
-    """A workload was given a token."""
+    """A workload was given a token, `times` in a row."""
 
     name: ClassVar[str] = "token_handed_out"
     token: str
     caller: str
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshForced(Event):
+    """A workload had a token replaced before its time: it was `rejected`, or too short-lived (`min_ttl`)."""
+
+    name: ClassVar[str] = "refresh_forced"
+    token: str
+    caller: str
+    cause: Literal["min_ttl", "rejected"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerLoaded(Event):
+    """A caller's secret file is in use, at start or after a change; `secrets` is how many lines are valid."""
+
+    name: ClassVar[str] = "caller_loaded"
+    caller: str
+    file: str
+    secrets: int
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerRefused(Event):
+    """A changed secret file cannot be used; `detail` is a sentence. The secrets before it stay valid."""
+
+    name: ClassVar[str] = "caller_refused"
+    caller: str
+    file: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkWritten(Event):
+    """A file holds a new token."""
+
+    name: ClassVar[str] = "sink_written"
+    token: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkFailed(Event):
+    """A file could not be written, or an expired token in it not removed; `detail` is a sentence."""
+
+    name: ClassVar[str] = "sink_failed"
+    token: str
+    file: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ REFUSALS = (
     "browser",  # a web page caused it
     "metadata_header",  # `Metadata: true` is missing
     "content_type",  # a POST that an HTML form could have sent
+    "caller",  # a caller's secret is needed, and is missing or wrong
+    "permission",  # the caller is not on the token's list
 )
 
 # RFC 9110 section 7.2: uri-host [":" port]; registered names as DNS has them.

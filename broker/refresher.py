@@ -47,6 +47,8 @@ class Refresher:
         self._current: Token | None = None
         self._missing: tuple[str, ...] = ()
         self._woken = asyncio.Event()
+        self._ended: asyncio.Future[None] | None = None
+        self._attempting = False
 
     async def run(self) -> NoReturn:
         """Refresh for ever. Whatever is not a BrokerError is a bug and ends the loop."""
@@ -58,6 +60,22 @@ class Refresher:
         """Something was repaired (a key, a secret): do not sit out the pause after a failure, past or impending."""
         self._woken.set()
 
+    @property
+    def under_way(self) -> bool:
+        """Whether an attempt is being made, or about to be because somebody asked for one."""
+        return self._attempting or self._ended is not None
+
+    def renew(self) -> asyncio.Future[None]:
+        """Make an attempt now; done when it has ended, with success or not. One that is under way is that attempt.
+
+        It is shared: wait for it with `asyncio.wait`, never cancel it.
+        """
+        if self._ended is None:
+            self._ended = asyncio.get_running_loop().create_future()
+        if not self._attempting:
+            self._woken.set()
+        return self._ended
+
     def key_changed(self) -> None:
         """The client has another key. A server that is down or rate limiting is none the better for it."""
         if self.failure is None or self.failure.act not in {Act.SERVER, Act.LIMIT}:
@@ -66,6 +84,7 @@ class Refresher:
     async def refresh(self) -> None:
         """One attempt: a new token in the store, or the old one kept and a diagnosis."""
         self._woken.clear()
+        self._attempting = True
         began = self.now()
         try:
             token = await self.fetch(self.settings)
@@ -73,6 +92,11 @@ class Refresher:
             self._failed(error, began)
         else:
             self._succeeded(token, began)
+        finally:
+            self._attempting = False
+            if ended := self._ended:
+                self._ended = None
+                ended.set_result(None)
 
     def _succeeded(self, token: Token, began: float) -> None:
         self.store.put(self.name, token)
@@ -135,7 +159,7 @@ class Refresher:
                     await self._woken.wait()
             except TimeoutError:
                 continue
-            if self.failure is not None:
+            if self.failure is not None or self._ended is not None:
                 break
             self._woken.clear()
         self._expire()

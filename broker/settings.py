@@ -17,12 +17,46 @@ Name = Annotated[str, Meta(pattern=NAME)]
 FORM_FIELDS = frozenset(
     {"grant_type", "scope", "client_id", "client_assertion", "client_assertion_type", "client_secret"}
 )
+#: Who is no caller; also what a token's list says to open it to everyone.
+ANONYMOUS = "anonymous"
 #: JWS algorithms a client may sign with (RFC 7518 section 3.1, RFC 8037, RFC 9864).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The form of every section."""
+
+
+class CallerSettings(Struct, frozen=True):
+    """Who a workload is: told by a secret it sends, or by the user it runs as on the other end of a Unix socket."""
+
+    secret_file: Annotated[
+        str | None,
+        Meta(
+            description="A file with the secret that it sends (Authorization: Bearer, or client_secret), of 16 bytes at"
+            " least; two lines are two valid secrets, for a change without a gap. Re-read when it changes."
+        ),
+    ] = None
+    create: Annotated[
+        bool, Meta(description="Write 32 random bytes into secret_file, readable for its group, if there is none.")
+    ] = False
+    uid: Annotated[
+        int | None, Meta(ge=0, description="The user id it runs as; needs a unix: address in api.listen (Linux).")
+    ] = None
+
+
+class Limits(Struct, frozen=True):
+    """What one connection may cost."""
+
+    line: Annotated[int, Meta(ge=256, description="Bytes of the first line of a request.")] = 4096
+    field: Annotated[int, Meta(ge=256, description="Bytes of one header field.")] = 8190
+    fields: Annotated[int, Meta(ge=8, description="Header fields of a request.")] = 64
+    body: Annotated[int, Meta(ge=1024, description="Bytes of a body.")] = 65536
+    head_timeout: Annotated[Duration, Meta(description="From the first byte of a head to its last.")] = Duration(10)
+    body_timeout: Annotated[Duration, Meta(description="For the whole of a body.")] = Duration(10)
+    idle_timeout: Annotated[
+        Duration, Meta(description="Until a connection without a request is closed; clients keep theirs for 60s often.")
+    ] = Duration(75)
 
 
 class Api(Struct, frozen=True):
@@ -46,7 +80,25 @@ class Api(Struct, frozen=True):
         tuple[str, ...],
         Meta(description="Host names accepted besides localhost and loopback literals, without port (TCP only)."),
     ] = ()
+    token_endpoint: Annotated[
+        Literal["callers", "open", "off"],
+        Meta(
+            description="POST /oauth2/token for unmodified OAuth clients: callers (a caller's secret is always needed),"
+            " open (a token without callers needs none; warned about) or off."
+        ),
+    ] = "callers"  # noqa: S105 - a word of the configuration
     max_connections: Annotated[int, Meta(ge=1, description="Connections held at once; more are closed unread.")] = 512
+    limits: Limits = Limits()
+    fast_path: Annotated[
+        bool, Meta(description="Answer a repeated head from memory; false is always correct, and slower.")
+    ] = True
+    callers: Annotated[
+        dict[Name, CallerSettings],
+        Meta(
+            description="Who may ask. Once one is defined, a token without a list of its own needs any of them, so"
+            " what was open closes."
+        ),
+    ] = {}
 
 
 class Admin(Struct, frozen=True):
@@ -219,6 +271,26 @@ class Refresh(Struct, frozen=True):
     ] = Ahead("auto")
 
 
+class SinkSettings(Struct, frozen=True):
+    """A file that always holds the current token, for programs that can read nothing else."""
+
+    path: Annotated[str, Meta(description="The file; replaced whole, so that no reader sees half of it.")]
+    format: Annotated[
+        Literal["raw", "json", "header"],
+        Meta(description="The bare token, a JSON object with its expiry, or an Authorization header line."),
+    ] = "raw"
+    mode: Annotated[
+        str,
+        Meta(description="Its permissions from the first moment on; readers only, besides the owner."),
+    ] = "0640"
+    remove_on_shutdown: Annotated[
+        bool, Meta(description="Remove it when the broker stops; else it stays until it expires or a broker starts.")
+    ] = False
+    ignores_callers: Annotated[
+        bool, Meta(description="Permit it for a token with callers, though whoever may read the file gets the token.")
+    ] = False
+
+
 class TokenSettings(Struct, frozen=True):
     """One token to keep fresh and hand out."""
 
@@ -240,6 +312,15 @@ class TokenSettings(Struct, frozen=True):
         Duration(300)
     )
     required: Annotated[bool, Meta(description="Counts for readiness.")] = True
+    callers: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            min_length=1,
+            description="Who may have it, names from api.callers. Without a list everyone, or any caller once there are"
+            " some; [anonymous] opens it on purpose.",
+        ),
+    ] = None
+    sinks: Annotated[tuple[SinkSettings, ...], Meta(description="Files that hold it.")] = ()
 
     @property
     def our_fields(self) -> frozenset[str]:

@@ -16,19 +16,21 @@ async def read(path: str, *, most: int) -> bytes:
     """The content of a regular file of at most `most` bytes, read off the loop. Raises UnreadableError."""
     try:
         async with asyncio.timeout(PATIENCE):
-            content = await asyncio.to_thread(_content, path, most)
+            return await asyncio.to_thread(content, path, most=most)
     except TimeoutError:
         raise UnreadableError(f"{path} cannot be read within {PATIENCE:g} s; is its volume still there?") from None
+
+
+def content(path: str, *, most: int) -> bytes:
+    """As `read`, but it blocks for as long as it takes. The system's error is the cause of ours."""
+    try:
+        # A pipe could be read only once, and opening it would wait for a writer.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise UnreadableError(f"{path} is no regular file; name the file itself")
+        with Path(path).open("rb") as file:
+            found = file.read(most + 1)
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > most:
+    if len(found) > most:
         raise UnreadableError(f"{path} is larger than {most} bytes; is it the right file?")
-    return content
-
-
-def _content(path: str, most: int) -> bytes:
-    # A pipe could be read only once, and opening it would wait for a writer.
-    if not stat.S_ISREG(Path(path).stat().st_mode):
-        raise UnreadableError(f"{path} is no regular file; name the file itself")
-    with Path(path).open("rb") as file:
-        return file.read(most + 1)
+    return found

@@ -1,12 +1,16 @@
 """A workload API on real sockets, over a store that a test fills."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from broker.diagnosis import Diagnosis
+from broker.errors import BrokerError
 from broker.events import Event, HandedOut, Served
+from broker.handout.callers import Callers
 from broker.handout.server import Handout
 from broker.listener import Listener
+from broker.refresher import Refresher
 from broker.settings import Api, TokenSettings
 from broker.store import Store
 from broker.tokens import Token
@@ -20,26 +24,57 @@ NAMES = ("users-api", "groups")
 class Desk:
     """Its clock stands until it is moved; `told` is what the observer was told."""
 
-    def __init__(self, names: tuple[str, ...], **api: object) -> None:
+    def __init__(
+        self, names: tuple[str, ...], lists: Mapping[str, tuple[str, ...]] | None = None, **api: object
+    ) -> None:
         self.time = 1000.0
         self.wall_ahead = 500.25
+        self.fetched = 0
+        self.takes = 0.0
+        self.trouble: BrokerError | None = None
         self.told: list[Event] = []
         self.failures: dict[str, Diagnosis] = {}
         self.next_at: dict[str, float] = {}
         self.api = Api(**api)  # type: ignore[arg-type]  # what a test says
-        self.tokens = {name: TokenSettings(client="okta") for name in names}
+        self.tokens = {name: TokenSettings(client="okta", callers=(lists or {}).get(name)) for name in names}
         self.store = Store(self.tokens, self.now)
+        self.callers = Callers(self.api.callers, self.tokens, observe=self.told.append)
+        self.refreshers = {
+            name: Refresher(
+                name,
+                settings,
+                fetch=self.fetch,
+                store=self.store,
+                now=self.now,
+                draw=lambda: 0.5,
+                observe=self.told.append,
+            )
+            for name, settings in self.tokens.items()
+        }
         self.handout = Handout(
             self.api,
             self.tokens,
             self.store,
+            callers=self.callers,
+            refreshers=self.refreshers,
+            patience=dict.fromkeys(names, 10.0),
             failure=self.failures.get,
             next_at=self.next_at.get,
+            fast_path=self.api.fast_path,
             now=self.now,
             wall=lambda: self.time + self.wall_ahead,
             observe=self.told.append,
         )
         self.addresses: tuple[str, ...] = ()
+
+    async def fetch(self, _settings: TokenSettings) -> Token:
+        """What refreshers do, once a test has started them: an hour's token after `takes`, or the `trouble`."""
+        self.fetched += 1
+        number, began = self.fetched, self.time
+        await asyncio.sleep(self.takes)
+        if self.trouble:
+            raise self.trouble
+        return Token(access_token=f"{SECRET}-{number}", token_type="Bearer", scope="", issued_at=began, lifetime=3600.0)
 
     def now(self) -> float:
         return self.time
@@ -64,15 +99,23 @@ class Desk:
 
 
 @asynccontextmanager
-async def open_desk(*names: str, listen: tuple[str, ...] = ("127.0.0.1:0",), **api: object) -> AsyncIterator[Desk]:
-    desk = Desk(names or NAMES, **api)
+async def open_desk(
+    *names: str,
+    listen: tuple[str, ...] = ("127.0.0.1:0",),
+    lists: Mapping[str, tuple[str, ...]] | None = None,
+    **api: object,
+) -> AsyncIterator[Desk]:
+    """`lists` says which callers may have a token; `api` is the section `api` of the configuration."""
+    desk = Desk(names or NAMES, lists, **api)
     listener = Listener(
         "api.listen",
         listen,
         desk.handout.handle,
         max_connections=desk.api.max_connections,
+        limits=desk.api.limits,
         observe=desk.told.append,
     )
+    await desk.callers.load()
     async with listener:
         desk.addresses = listener.addresses
         yield desk

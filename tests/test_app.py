@@ -17,8 +17,31 @@ from joserfc.jwk import ECKey
 from broker.app import BOOT_TIME, Broker, FanOut, boot_clock, running, watch_config
 from broker.devserver import DevServer, Fault
 from broker.errors import ConfigError
-from broker.events import ConfigChanged, Crashed, Event, Refreshed, RefreshFailed, Started, Warned
-from broker.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
+from broker.events import (
+    CallerLoaded,
+    ConfigChanged,
+    Crashed,
+    Event,
+    HandedOut,
+    Listening,
+    Refreshed,
+    RefreshFailed,
+    Started,
+    Warned,
+)
+from broker.settings import (
+    Admin,
+    Api,
+    Assertion,
+    CallerSettings,
+    ClientSettings,
+    KeySettings,
+    Log,
+    Settings,
+    SinkSettings,
+    TokenSettings,
+)
+from raw_http import get, wire
 
 
 def a_client(folder: Path, server: DevServer, name: str, *, registered: bool = True) -> ClientSettings:
@@ -134,6 +157,119 @@ async def test_a_reload_reads_keys_again_and_retries_at_once(tmp_path: Path) -> 
             await broker.reload()
             assert await broker.store.wait("c", 0.5)
             assert isinstance(events[0], Started)
+
+
+def guarded(folder: Path, client: ClientSettings, *, create: bool = False, sink: str | None = None) -> Settings:
+    """One token for one caller, whose secret is to be in `folder/secret`."""
+    sinks = (SinkSettings(path=sink, ignores_callers=True),) if sink else ()
+    return Settings(
+        api=Api(
+            listen=("127.0.0.1:0",),
+            callers={"reports": CallerSettings(secret_file=str(folder / "secret"), create=create)},
+        ),
+        admin=Admin(listen=("127.0.0.1:0",)),
+        clients={"c": client},
+        tokens={"t": TokenSettings(client="c", scopes=("read",), callers=("reports",), sinks=sinks)},
+    )
+
+
+async def status_of(broker: Broker, secret: str) -> int:
+    url = f"http://{broker.api.addresses[0]}/v1/token"
+    headers = {"Metadata": "true", "Authorization": f"Bearer {secret}"}
+    async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as reply:
+        return reply.status
+
+
+async def test_callers_are_known_before_anybody_is_listened_to(tmp_path: Path) -> None:
+    events: list[Event] = []
+    async with DevServer() as server:
+        settings = guarded(tmp_path, a_client(tmp_path, server, "c"))
+        with pytest.raises(ConfigError, match=r"api\.callers\.reports\.secret_file: .*/secret cannot be read"):
+            async with running(settings, observers=[events.append]):
+                pass
+    assert not [event for event in events if isinstance(event, Listening)]
+
+
+async def test_a_caller_is_handed_a_token_and_its_secret_is_read_again_by_itself_and_on_reload(tmp_path: Path) -> None:
+    one, two, three = (f"{number}-0123456789abcdef" for number in "123")
+    (tmp_path / "secret").write_text(one)
+    async with DevServer() as server, running(guarded(tmp_path, a_client(tmp_path, server, "c"))) as broker:
+        assert await broker.store.wait("t", 5)
+        assert [await status_of(broker, secret) for secret in (one, two)] == [200, 401]
+        (tmp_path / "secret").write_text(two)
+        async with asyncio.timeout(10):
+            while await status_of(broker, two) == 401:
+                await asyncio.sleep(0.1)
+        (tmp_path / "secret").write_text(three)
+        await broker.reload()
+        assert [await status_of(broker, secret) for secret in (one, two, three)] == [401, 401, 200]
+        assert broker.alive()
+
+
+async def test_a_callers_loop_with_a_bug_ends_the_broker(tmp_path: Path) -> None:
+    def told(event: Event) -> None:
+        events.append(event)
+
+    events: list[Event] = []
+
+    async def story() -> None:
+        async with DevServer() as server:
+            settings = guarded(tmp_path, a_client(tmp_path, server, "c"), create=True)
+            async with running(settings, observers=[told]) as broker:
+                broker.callers._files["reports"] = None  # type: ignore[assignment]  # the bug
+                await asyncio.wait_for(broker.crashed(), 10)
+                assert not broker.alive()
+
+    with pytest.raises(TypeError):
+        await story()
+    assert [event for event in events if isinstance(event, CallerLoaded) and event.created]
+
+
+async def test_a_token_is_written_into_its_file_and_what_an_old_broker_left_there_is_not(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("1-0123456789abcdef")
+    (tmp_path / "token").write_text("old")
+    async with DevServer() as server:
+        client = a_client(tmp_path, server, "c")
+        server.faults.set(Fault(status=503))
+        settings = guarded(tmp_path, client, sink=str(tmp_path / "token"))
+        async with running(settings) as broker:
+            async with asyncio.timeout(5):
+                while (tmp_path / "token").exists():
+                    await asyncio.sleep(0.01)
+            server.faults.clear()
+            await broker.reload()
+            token = await broker.store.wait("t", 5)
+            assert token
+            async with asyncio.timeout(5):
+                while not (tmp_path / "token").exists():
+                    await asyncio.sleep(0.01)
+            assert (tmp_path / "token").read_text() == token.access_token
+
+
+@pytest.mark.parametrize(
+    ("fast_path", "audit", "repeats"), [(True, False, True), (False, False, False), (True, True, False)]
+)
+async def test_repeated_requests_are_answered_from_memory_unless_switched_off_or_audited(
+    *, fast_path: bool, audit: bool, repeats: bool, tmp_path: Path
+) -> None:
+    told: list[Event] = []
+    async with DevServer() as server:
+        settings = Settings(
+            api=Api(listen=("127.0.0.1:0",), fast_path=fast_path),
+            admin=Admin(listen=("127.0.0.1:0",)),
+            log=Log(audit=audit),
+            clients={"c": a_client(tmp_path, server, "c")},
+            tokens={"t": TokenSettings(client="c", scopes=("read",))},
+        )
+        async with running(settings, observers=[told.append]) as broker:
+            assert await broker.store.wait("t", 5)
+            async with wire(broker.api.addresses[0]) as one:
+                for _ in range(20):
+                    assert (await one.ask(get("/v1/token", "Metadata: true"))).status == 200
+            await asyncio.sleep(1.2)
+            handed_out = [event for event in told if isinstance(event, HandedOut)]
+            assert sum(event.times for event in handed_out) == 20
+            assert (len(handed_out) < 20) == repeats
 
 
 async def test_an_address_that_cannot_be_had_is_a_configuration_error_and_leaves_nothing_open(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from broker.events import Crashed, Event, Refused
 from broker.heads import REFUSALS
 from broker.listener import Listener, over_unix
 from broker.listener.connection import Connection, Door
+from broker.settings import Limits
 from raw_http import Wire, ask, get, wire
 
 SECRET = b"s3cret-of-a-stranger"
@@ -100,7 +101,7 @@ def test_the_undocumented_names_of_aiohttp_that_we_lean_on_are_there() -> None:
 
 
 async def test_the_undocumented_names_of_a_server_that_we_lean_on_are_there() -> None:
-    door = Door(handle, max_connections=1, observe=Told().append)
+    door = Door(handle, max_connections=1, limits=Limits(), observe=Told().append)
     assert door._connections == {}
     assert door._loop is asyncio.get_running_loop()
     assert door.handler_cancellation

@@ -284,3 +284,71 @@ async def test_a_bug_ends_the_loop_instead_of_hiding() -> None:
     stage.trouble = ZeroDivisionError()
     with pytest.raises(ZeroDivisionError):
         await stage.refresher.run()
+
+
+async def test_an_attempt_out_of_turn_is_made_at_once_and_its_end_is_told_to_all_who_asked() -> None:
+    async with a_stage() as stage:
+        stage.takes = 2
+        await asyncio.sleep(10)
+        first = stage.refresher.renew()
+        assert stage.refresher.under_way, "from now on, although the loop has yet to wake"
+        assert stage.refresher.renew() is first
+        await asyncio.sleep(1)
+        assert stage.refresher.renew() is first, "one that is under way is that attempt"
+        assert not first.done()
+        await asyncio.sleep(1.1)
+        assert first.done()
+        assert stage.refresher.next_at > stage.now()
+        assert stage.asked == pytest.approx([0, 10])
+        assert (token := stage.store.get("t"))
+        assert token.access_token == "token-2"
+
+
+async def test_who_asks_during_an_ordinary_attempt_causes_no_other() -> None:
+    async with a_stage() as stage:
+        stage.takes = 2
+        await asyncio.sleep(1)
+        ended = stage.refresher.renew()
+        await asyncio.sleep(100)
+        assert ended.done()
+        assert stage.asked == pytest.approx([0])
+
+
+async def test_an_attempt_out_of_turn_moves_the_next_ordinary_one() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(1000)
+        stage.refresher.renew()
+        await asyncio.sleep(2300)
+        assert stage.asked == pytest.approx([0, 1000, 3220])
+
+
+async def test_an_attempt_out_of_turn_that_fails_ends_too_and_costs_no_token() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(10)
+        held = stage.store.get("t")
+        stage.trouble = DOWN
+        ended = stage.refresher.renew()
+        await asyncio.sleep(0.1)
+        assert ended.done()
+        assert stage.store.get("t") is held
+        stage.trouble = None
+        await asyncio.sleep(900)
+        assert stage.store.get("t") is not held, "it is retried as any failure is"
+
+
+async def test_who_asks_as_an_attempt_fails_does_not_shorten_the_pause_after_it() -> None:
+    async with a_stage(DOWN) as stage:
+        stage.takes = 2
+        await asyncio.sleep(1)
+        stage.refresher.renew()
+        await asyncio.sleep(1.5)
+        assert len(stage.asked) == 1
+
+
+async def test_the_end_of_a_loop_that_dies_is_told() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(10)
+        stage.trouble = ZeroDivisionError()
+        ended = stage.refresher.renew()
+        await asyncio.sleep(0.1)
+        assert ended.done()

@@ -105,3 +105,28 @@ async def test_every_configured_name_has_its_place() -> None:
 
 def test_a_token_is_not_in_its_own_repr() -> None:
     assert "secret-token" not in repr(a_token(EPOCH))
+
+
+@pytest.mark.looptime
+async def test_each_token_that_comes_is_another_generation_and_what_is_dead_on_arrival_is_none() -> None:
+    now = await the_clock()
+    store = Store(["a", "b"], now)
+    before = store.generation
+    store.put("a", a_token(now()))
+    store.put("b", a_token(now()))
+    assert store.generation == before + 2
+    store.put("a", a_token(now() - 1000))
+    assert store.generation == before + 2
+
+
+@pytest.mark.looptime
+async def test_who_waits_for_the_next_is_not_content_with_the_one_that_is_there() -> None:
+    now = await the_clock()
+    store = Store(["a"], now)
+    store.put("a", held := a_token(now()))
+    began = now()
+    assert await store.next("a", 3) is held
+    assert now() - began == pytest.approx(3)
+    asyncio.get_running_loop().call_later(2, store.put, "a", newer := a_token(now()))
+    assert await store.next("a", None) is newer
+    assert now() - began == pytest.approx(5)

@@ -97,7 +97,7 @@ class Decoder:
             if made.get(name) is BROKEN:
                 del made[name]
                 enough &= not field.required and name not in DECISIVE
-            elif name in made and (name == "file" or name.endswith("_file")):
+            elif name in made and (name in ("file", "path") or name.endswith("_file")):
                 made[name] = str(Path(self.folder, made[name]))
         return made, enough
 

@@ -68,9 +68,18 @@ def _rows(section: Schema, prefix: str = "") -> Iterator[tuple[str, ...]]:
         if "properties" not in value or (name == "http" and not prefix):
             default = "required" if name in needed else _literal(value["default"]) if "default" in value else ""
             yield f"`{key}`", _kind(value), default, said
+            yield from _entries(name, value, key)
         else:
             yield f"`{key}`", "keys", "required" if name in needed else "", said
             yield from _rows(value, f"{key}.")
+
+
+def _entries(name: str, value: Schema, key: str) -> Iterator[tuple[str, ...]]:
+    """The keys of each entry of a list, or of each section that a name was given."""
+    if "properties" in (value.get("additionalProperties") or {}):
+        yield from _rows(value["additionalProperties"], f"{key}.NAME.")
+    elif "properties" in value.get("items", {}) and name != "private_keys":  # private_key has told them
+        yield from _rows(value["items"], f"{key}[].")
 
 
 def _kind(value: Schema) -> str:
@@ -83,7 +92,9 @@ def _kind(value: Schema) -> str:
         return "keys"
     if "pattern" in value:
         return "duration"
-    return {"boolean": "`true` `false`", "integer": "number"}.get(str(value.get("type")), "text")
+    kind = value.get("type", "")
+    plain: str = kind[0] if isinstance(kind, list) else kind
+    return {"boolean": "`true` `false`", "integer": "number"}.get(plain, "text")
 
 
 def _literal(value: object) -> str:

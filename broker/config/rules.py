@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from broker.config import addresses, client_rules, token_rules
+from broker.config import addresses, caller_rules, client_rules, sink_rules, token_rules
 from broker.config.complaint import Complaint, each, once
 from broker.config.unknown import nearest
 from broker.providers import PRESETS
@@ -17,6 +17,7 @@ def check(settings: Settings, clients: Collection[str]) -> Iterator[Complaint]:
     yield from each(("api", "listen"), settings.api.listen, addresses.api_listen)
     yield from once(("api", "listen"), settings.api.listen)
     yield from each(("api", "allowed_hosts"), settings.api.allowed_hosts, addresses.host_name)
+    yield from caller_rules.check(settings.api, ("api",))
     yield from each(("admin", "listen"), settings.admin.listen, addresses.admin_listen)
     yield from once(("admin", "listen"), settings.admin.listen)
     for section, number in (("clients", len(settings.clients)), ("tokens", len(settings.tokens))):
@@ -27,11 +28,13 @@ def check(settings: Settings, clients: Collection[str]) -> Iterator[Complaint]:
     for name, token in settings.tokens.items():
         place = ("tokens", name)
         yield from token_rules.check(token, place)
+        yield from caller_rules.check_list(token.callers, settings.api.callers, (*place, "callers"))
         if token.client not in clients:
             meant = nearest(token.client, clients) or f"; there is {', '.join(clients) or 'none'}"
             yield (*place, "client"), f"there is no client {token.client!r:.80}{meant}"
         elif token.client in settings.clients:
             yield from token_rules.check_provider(token, settings.clients[token.client], place)
+    yield from sink_rules.check(settings)
 
 
 def warnings(settings: Settings) -> list[str]:
@@ -39,6 +42,8 @@ def warnings(settings: Settings) -> list[str]:
     said = []
     if not settings.api.require_header:
         said.append("api.require_header: off, so a server tricked into fetching a URL can be made to fetch tokens")
+    if settings.api.token_endpoint == "open":  # noqa: S105 - a word of the configuration
+        said.append("api.token_endpoint: open, so whatever reaches this machine's loopback can get a token by one POST")
     for name, client in settings.clients.items():
         for key, url in (("issuer", client.issuer), ("token_endpoint", client.token_endpoint)):
             if url and addresses.insecure(url):

@@ -4,8 +4,10 @@ A workload asks directly, knows one header, and is no browser. A server tricked 
 the attacker's choice, a proxy leaves traces, and a web page cannot help naming itself.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
+from broker.handout.head import Head
+from broker.handout.routes import OAUTH, is_v1
 from broker.heads import Refusal, host_permitted, is_path
 
 
@@ -48,30 +50,32 @@ class Guard:
         self._require_header = require_header
         self._allowed = frozenset(name.lower() for name in allowed_hosts)
 
-    def __call__(
-        self, method: str, target: str, headers: Iterable[tuple[str, str]], *, over_unix: bool
-    ) -> Refusal | None:
+    def __call__(self, method: str, target: str, head: Head, *, over_unix: bool) -> Refusal | None:
         """The first rule the head breaks, or `None`.
 
-        `target` is the request target as it was sent, not decoded; `headers` has one pair for every field line. A
-        Unix socket has no name that could be rebound, so `Host` means nothing there.
+        `target` is the request target as it was sent, not decoded. A Unix socket has no name that could be rebound, so
+        `Host` means nothing there. What a proxy passed on to the token endpoint is left to that face to judge: it
+        answers FORWARDED unless a caller's secret came with it.
         """
         if not is_path(target):
             return TARGET
-        fields: dict[str, list[str]] = {}
-        for name, value in headers:
-            fields.setdefault(name.lower(), []).append(value)
-        api = target.partition("?")[0].split("/")[1] == "v1"
-        rules = (
-            (not over_unix and not host_permitted(fields.get("host", ()), allowed=self._allowed), HOST),
-            (any(name.startswith("x-forwarded-") or name in ("forwarded", "via") for name in fields), FORWARDED),
-            # Not the other Sec-Fetch-*: Node's fetch sends Sec-Fetch-Mode.
-            ("origin" in fields or "sec-fetch-site" in fields, BROWSER),
-            (api and self._require_header and [v.lower() for v in fields.get("metadata", ())] != ["true"], METADATA),
-            (api and method == "POST" and not _is_json(fields.get("content-type", ())), CONTENT_TYPE),
-        )
-        return next((refusal for broken, refusal in rules if broken), None)
+        path = target.partition("?")[0]
+        if not over_unix and not host_permitted(head.values("host"), allowed=self._allowed):
+            return HOST
+        if head.forwarded and path != OAUTH.label:
+            return FORWARDED
+        if head.browser:
+            return BROWSER
+        return self._of_v1(method, head) if is_v1(path) else None
+
+    def _of_v1(self, method: str, head: Head) -> Refusal | None:
+        if self._require_header and not _is(head.values("metadata"), "true"):
+            return METADATA
+        if method == "POST" and not _is([v.partition(";")[0] for v in head.values("content-type")], "application/json"):
+            return CONTENT_TYPE
+        return None
 
 
-def _is_json(types: Sequence[str]) -> bool:
-    return len(types) == 1 and types[0].partition(";")[0].strip().lower() == "application/json"
+def _is(values: Sequence[str], expected: str) -> bool:
+    """Whether a field was sent once, with this value in any case."""
+    return len(values) == 1 and values[0].strip().lower() == expected

@@ -1,4 +1,4 @@
-"""The workload API's front door: guard, route, answer. What it hands out is in `tokens`."""
+"""The workload API's front door: route, guard, then the face that was asked: `v1` or `oauth`."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -6,29 +6,35 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from broker.diagnosis import Diagnosis
-from broker.events import HandedOut, Observer, Refused, Served
-from broker.handout.answers import Form, Problem, failure, preferred, success
+from broker.events import Observer, Refused, Served
+from broker.handout.answers import Problem, failure, preferred
 from broker.handout.body import read_body
+from broker.handout.callers import Callers
+from broker.handout.fastpath import Repeats
+from broker.handout.forced import Forced, Waiters
 from broker.handout.guard import Guard
+from broker.handout.head import Head
+from broker.handout.oauth import TokenEndpoint
+from broker.handout.routes import OAUTH, OAUTH_METADATA, OTHER, ROUTES, Route, match
 from broker.handout.tokens import Clock, Tokens
-from broker.listener import over_unix
+from broker.handout.v1 import V1, Asked
+from broker.listener import over_unix, peer_uid
+from broker.refresher import Refresher
 from broker.settings import Api, TokenSettings
 from broker.store import Store
-from broker.tokens import Token
 
-#: The label `route` of the metrics, every one there is.
-ROUTES = ("/v1/tokens/{name}", "/v1/token", "other")
+__all__ = ["ROUTES", "Handout"]
 
 #: The code of a client that went away before its answer, as nginx counts it.
 CLIENT_CLOSED = 499
 
-NOT_FOUND = Problem(404, "not_found", "The workload API is GET /v1/tokens/{name} and GET /v1/token.")
-NOT_ALLOWED = Problem(405, "method_not_allowed", "A token is asked for with GET.", headers={"Allow": "GET, HEAD"})
-NOT_ACCEPTABLE = Problem(406, "not_acceptable", "A token comes as application/json or text/plain.")
-
 
 class Handout:
-    """Answers the processes beside the broker from what the store holds."""
+    """Answers the processes beside the broker from what the store holds.
+
+    `patience` is how long one request to the authorization server may take for each token, in seconds. Without
+    `fast_path` every request is answered, and told, by itself.
+    """
 
     def __init__(
         self,
@@ -36,22 +42,28 @@ class Handout:
         tokens: Mapping[str, TokenSettings],
         store: Store,
         *,
+        callers: Callers,
+        refreshers: Mapping[str, Refresher],
+        patience: Mapping[str, float],
         failure: Callable[[str], Diagnosis | None],
         next_at: Callable[[str], float | None],
+        fast_path: bool,
         now: Clock,
         wall: Clock,
         observe: Observer,
     ) -> None:
         self._guard = Guard(require_header=api.require_header, allowed_hosts=api.allowed_hosts)
-        self._tokens = Tokens(
-            tokens,
-            store,
-            failure=failure,
-            next_at=next_at,
-            most_waiting=max(1, api.max_connections // 2),
-            now=now,
-            wall=wall,
-        )
+        self._limits = api.limits
+        waiters = Waiters(max(1, api.max_connections // 2))
+        held = Tokens(tokens, store, failure=failure, next_at=next_at, now=now, wall=wall)
+        forced = Forced(refreshers, store, waiters, patience=patience, now=now, observe=observe)
+        repeats = Repeats(held, store, callers, now=now, wall=wall, observe=observe) if fast_path else None
+        self._v1 = V1(held, store, callers, forced, waiters, repeats=repeats, observe=observe)
+        self._oauth: TokenEndpoint | None = None
+        if api.token_endpoint != "off":  # noqa: S105 - a word of the configuration
+            self._oauth = TokenEndpoint(api.token_endpoint, tokens, held, callers, observe=observe)
+        paths = [path for path in ROUTES if path.startswith("/v1/") or (self._oauth and path.startswith("/"))]
+        self._not_found = Problem(404, "not_found", f"The workload API has: {' '.join(paths)}")
         self._now = now
         self._observe = observe
 
@@ -59,61 +71,50 @@ class Handout:
         """Answer one request and tell how it went."""
         began = self._now()
         path, _, query = request.raw_path.partition("?")  # as sent: no name needs decoding
-        segments = path.split("/")[1:]
+        route, name = match(path)
         code = 500
         try:
-            answer = await self._answer(request, segments, query)
+            answer = await self._answer(request, route, name, query)
             code = answer.status
         except asyncio.CancelledError:
             code = CLIENT_CLOSED
             raise
         finally:
-            # How long a client chose to wait is no measure of ours.
-            seconds = None if "wait" in query else self._now() - began
-            self._observe(Served(route=_route(segments), code=code, seconds=seconds))
+            # A query asks to wait as a rule, and how long a client chose to is no measure of ours.
+            seconds = self._now() - began if route.timed and not query else None
+            self._observe(Served(route=route.label, code=code, seconds=seconds))
         return answer
 
-    async def _answer(self, request: web.BaseRequest, segments: list[str], query: str) -> web.Response:
-        form = preferred(",".join(request.headers.getall("Accept", ())))
-        refusal = self._guard(request.method, request.raw_path, request.headers.items(), over_unix=over_unix(request))
-        if refusal:
+    async def _answer(self, request: web.BaseRequest, route: Route, name: str, query: str) -> web.Response:
+        head = Head(request.headers)
+        unix = over_unix(request)
+        form = preferred(",".join(head.values("accept")))
+        if refusal := self._guard(request.method, request.raw_path, head, over_unix=unix):
             self._observe(Refused(reason=refusal.reason))
             return failure(form, Problem(refusal.status, refusal.error, refusal.description, reason=refusal.reason))
-        if request.can_read_body and isinstance(body := await read_body(request), Problem):
-            answer = failure(form, body)
-            answer.force_close()
-            return answer
-        found = await self._find(request.method, segments, query, form)
-        if isinstance(found, Problem):
-            return failure(form, found)
-        name, token, form = found
-        if request.method == "GET":
-            self._observe(HandedOut(token=name, caller="anonymous"))
-        return success(form, self._tokens.encode(form, token))
+        body = b""
+        if request.can_read_body:
+            read = await read_body(request, self._limits)
+            if isinstance(read, Problem):
+                answer = failure(form, read)
+                answer.force_close()
+                return answer
+            body = read
+        if problem := self._not_served(request.method, route):
+            return failure(form, problem)
+        uid = peer_uid(request) if unix else None
+        if self._oauth and route is OAUTH:
+            return self._oauth.answer(head, body, uid=uid)
+        if self._oauth and route is OAUTH_METADATA:
+            return self._oauth.metadata(None if unix else head.values("host")[0])
+        asked = Asked(request.method, route, name, query, head.values("authorization"), form, uid)
+        found = await self._v1.answer(asked, body)
+        return failure(form, found) if isinstance(found, Problem) else found
 
-    async def _find(
-        self, method: str, segments: list[str], query: str, form: Form | None
-    ) -> tuple[str, Token, Form] | Problem:
-        match method, *segments:
-            case "GET" | "HEAD", "v1", "tokens", segment:
-                name: str | Problem = segment
-            case "GET" | "HEAD", "v1", "token":
-                name = self._tokens.default()
-            case _:
-                return NOT_FOUND if _route(segments) == "other" else NOT_ALLOWED
-        if isinstance(name, Problem):
-            return name
-        if not form:
-            return NOT_ACCEPTABLE
-        token = await self._tokens.find(name, query)
-        return token if isinstance(token, Problem) else (name, token, form)
-
-
-def _route(segments: list[str]) -> str:
-    match segments:
-        case ["v1", "tokens", _]:
-            return "/v1/tokens/{name}"
-        case ["v1", "token"]:
-            return "/v1/token"
-        case _:
-            return "other"
+    def _not_served(self, method: str, route: Route) -> Problem | None:
+        if route is OTHER or (self._oauth is None and route in (OAUTH, OAUTH_METADATA)):
+            return self._not_found
+        if method not in route.methods:
+            allow = ", ".join(route.methods)
+            return Problem(405, "method_not_allowed", f"This path takes {allow}.", headers={"Allow": allow})
+        return None

@@ -6,11 +6,15 @@ from types import TracebackType
 from typing import Self
 
 from broker.events import Observer
-from broker.listener.connection import Door, Handler, over_unix
+from broker.listener.connection import Door, Handler, over_unix, peer_uid
+from broker.listener.repeat import Repeatable
+from broker.settings import Limits
 from broker.sockets import BACKLOG, Bound, bind_all
 
-__all__ = ["Handler", "Listener", "over_unix"]
+__all__ = ["Handler", "Listener", "Repeatable", "over_unix", "peer_uid"]
 
+#: Of a listener that says none.
+DEFAULT_LIMITS = Limits()
 #: Seconds that answers under way are given when a listener is closed.
 GRACE = 0.5
 
@@ -28,6 +32,7 @@ class Listener:
         handler: Handler,
         *,
         max_connections: int = 64,
+        limits: Limits = DEFAULT_LIMITS,
         loopback_only: bool = True,
         observe: Observer,
     ) -> None:
@@ -35,6 +40,7 @@ class Listener:
         self._listen = tuple(listen)
         self._handler = handler
         self._max_connections = max_connections
+        self._limits = limits
         self._loopback_only = loopback_only
         self._observe = observe
         self._bound: list[Bound] = []
@@ -46,7 +52,9 @@ class Listener:
     async def start(self) -> None:
         """Accept connections. Raises ConfigError with a sentence for each address that cannot be had."""
         self._bound = bind_all(self._key, self._listen, loopback_only=self._loopback_only)
-        self._door = Door(self._handler, max_connections=self._max_connections, observe=self._observe)
+        self._door = Door(
+            self._handler, max_connections=self._max_connections, limits=self._limits, observe=self._observe
+        )
         loop = asyncio.get_running_loop()
         for one in self._bound:
             serve = loop.create_unix_server if one.path else loop.create_server

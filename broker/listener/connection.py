@@ -1,11 +1,13 @@
 """One connection: aiohttp's low-level server with limits, and silent about what strangers send.
 
 An `Application` cannot take another protocol class, and the protocol is where limits live and where the answer to a
-repeated head will be remembered. tests/test_listener.py names what is used here that aiohttp does not document.
+repeated head is remembered. tests/test_listener.py names what is used here that aiohttp does not document.
 """
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -15,20 +17,13 @@ from yarl import URL
 
 from broker.errors import place_of
 from broker.events import Crashed, Observer, Refused
+from broker.listener.repeat import LONGEST_HEAD, Repeat, Repeatable
+from broker.settings import Limits
 
-#: Seconds after which a connection without a request is closed; longer than the 60 s of common client pools.
-IDLE_SECONDS = 75.0
-#: Seconds a head may take from its first byte on.
-HEAD_SECONDS = 10.0
 #: Seconds for a client that was refused in mid-sentence to read why, and for one that said its last to be answered.
 LINGER_SECONDS = 2.0
-#: Bytes of the request line and of one header field; number of fields.
-LINE_LIMIT, FIELD_LIMIT, FIELDS_LIMIT = 4096, 8190, 64
 
-MALFORMED = (
-    "The request is not well-formed HTTP/1.1, or its head is too large "
-    f"({LINE_LIMIT} bytes for the first line, {FIELD_LIMIT} for a field, {FIELDS_LIMIT} fields)."
-)
+MALFORMED = "The request is not well-formed HTTP/1.1, or its head is too large (api.limits in the configuration)."
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -38,10 +33,24 @@ def over_unix(request: web.BaseRequest) -> bool:
     return isinstance(request.protocol.sockname, str)
 
 
+def peer_uid(request: web.BaseRequest) -> int | None:
+    """The user that connected to a Unix socket, as the kernel noted it then (SO_PEERCRED); `None` elsewhere.
+
+    In the broker's user namespace: a uid without a mapping there is the overflow uid, 65534.
+    """
+    if not over_unix(request) or not hasattr(socket, "SO_PEERCRED"):
+        return None
+    sock = request.get_extra_info("socket")
+    if sock is None:
+        return None
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(uid)
+
+
 class Connection(web.RequestHandler):
     """One client. What it sends is neither logged nor echoed, however broken it is."""
 
-    __slots__ = ("_answered", "_door", "_ended", "_malformed", "_timer")
+    __slots__ = ("_answered", "_asked", "_at_rest", "_door", "_ended", "_malformed", "_repeat", "_timer")
 
     def __init__(self, door: "Door", **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
         super().__init__(door, **options)
@@ -50,6 +59,10 @@ class Connection(web.RequestHandler):
         self._ended = False
         self._malformed = False
         self._timer: asyncio.TimerHandle | None = None
+        # What came last, if it came in one piece and nothing before it was left over; and how to answer it again.
+        self._asked = b""
+        self._at_rest = True
+        self._repeat: Repeat | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hang up at once when there is no room: without a task, before anything is read."""
@@ -65,7 +78,16 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Note what aiohttp leaves open: a head that only began, and a body that ended in nonsense."""
+        """Answer a repeated head at once, and note what aiohttp leaves open: a head that only began, a broken body."""
+        if self._at_rest:
+            if self._repeat and self._repeat.covers(data) and (answer := self._answer_again(self._repeat)):
+                self._next_keepalive_close_time = self._loop.time() + self.keepalive_timeout
+                cast("asyncio.WriteTransport", self.transport).write(answer)
+                return
+            self._asked = data if len(data) <= LONGEST_HEAD else b""
+            self._at_rest, self._repeat = False, None
+        else:
+            self._asked = b""  # in pieces, or pipelined: aiohttp's from here on
         before = self._request_count
         try:
             super().data_received(data)
@@ -74,10 +96,25 @@ class Connection(web.RequestHandler):
         if self._request_count == before:
             waits_for_a_head = self._waiter is not None and not self._waiter.done()
             if waits_for_a_head and not self._timer:
-                self._timer = self._loop.call_later(HEAD_SECONDS, self._head_overdue)
+                self._timer = self._loop.call_later(self._door.limits.head_timeout, self._head_overdue)
             return
         self._stop_timer()
         self._break_off_body()  # if one has not ended yet, only a parse error can have followed it
+
+    def _answer_again(self, repeat: Repeat) -> bytes | None:
+        """The answer to the head that came before, if it is still the one and may be sent now."""
+        if self._close or self._force_close or self.writing_paused or self.transport is None:
+            return None
+        return repeat()
+
+    def _rest(self, request: web.BaseRequest, resp: web.StreamResponse) -> None:
+        """Remember the answer, if what came was exactly the head that it belongs to, and the connection stays."""
+        one_head = self._asked.endswith(b"\r\n\r\n") and self._asked.count(b"\n") == len(request.raw_headers) + 2
+        if not one_head or request.can_read_body or not resp.keep_alive or self._ended or self._malformed:
+            return
+        self._at_rest = True
+        if isinstance(resp, Repeatable) and resp.again and request.version == HttpVersion11:
+            self._repeat = Repeat(self._asked, resp, resp.again)
 
     def _break_off_body(self) -> None:
         """Tell a handler that the body it reads will never end; aiohttp would let it wait."""
@@ -121,6 +158,8 @@ class Connection(web.RequestHandler):
             self.close()
         if self._malformed and not self._ended and not reset:
             await self._linger()
+        if not reset:
+            self._rest(request, resp)
         return resp, reset
 
     async def _linger(self) -> None:
@@ -166,7 +205,7 @@ def problem(status: int, error: str, description: str) -> web.Response:
 class Door(web.Server):
     """Makes the connections of one listener and counts them."""
 
-    def __init__(self, handler: Handler, *, max_connections: int, observe: Observer) -> None:
+    def __init__(self, handler: Handler, *, max_connections: int, limits: Limits, observe: Observer) -> None:
         super().__init__(
             self._serve,
             request_factory=self._request,
@@ -174,16 +213,17 @@ class Door(web.Server):
         )
         self._handler = handler
         self.observe = observe
+        self.limits = limits
         self._max_connections = max_connections
         self._options: dict[str, Any] = {
             "loop": self._loop,
             "access_log": None,
             "auto_decompress": False,  # or a few bytes could become many
-            "keepalive_timeout": IDLE_SECONDS,
+            "keepalive_timeout": float(limits.idle_timeout),
             "lingering_time": LINGER_SECONDS,
-            "max_line_size": LINE_LIMIT,
-            "max_field_size": FIELD_LIMIT,
-            "max_headers": FIELDS_LIMIT,
+            "max_line_size": limits.line,
+            "max_field_size": limits.field,
+            "max_headers": limits.fields,
         }
 
     def __call__(self) -> Connection:

@@ -9,7 +9,17 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from broker.diagnosis import Diagnosis
-from broker.events import ClockMeasured, ConfigChanged, Crashed, Event, KeyRefused, RefreshFailed, Refused
+from broker.events import (
+    CallerRefused,
+    ClockMeasured,
+    ConfigChanged,
+    Crashed,
+    Event,
+    KeyRefused,
+    RefreshFailed,
+    Refused,
+    SinkFailed,
+)
 from broker.server_clock import NOISE
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -28,6 +38,11 @@ LEVELS: Mapping[str, Level] = {
     "request": "debug",
     "request_refused": "warning",
     "token_handed_out": "info",
+    "refresh_forced": "info",
+    "caller_loaded": "info",
+    "caller_refused": "warning",
+    "sink_written": "debug",
+    "sink_failed": "warning",
     "internal_error": "error",
 }
 OUTCOMES = {
@@ -35,6 +50,10 @@ OUTCOMES = {
     "refresh_failed": "error",
     "key_loaded": "success",
     "key_refused": "error",
+    "caller_loaded": "success",
+    "caller_refused": "error",
+    "sink_written": "success",
+    "sink_failed": "error",
 }
 #: What to do about events that carry no diagnosis.
 FIXES = {
@@ -110,19 +129,26 @@ def level_of(event: Event) -> Level:
 
 def repetition(event: Event) -> tuple[tuple[str, ...], float]:
     """`same` and `pause` of the event's line."""
+    same: tuple[str, ...] = ()
+    pause = 5 * MINUTE
     match event:
         case RefreshFailed():
-            return (event.name, event.token, event.diagnosis.reason), 5 * MINUTE
+            same = (event.token, event.diagnosis.reason)
         case KeyRefused():
-            return (event.name, event.client, event.file, event.detail), 5 * MINUTE
+            same = (event.client, event.file, event.detail)
+        case CallerRefused():
+            same = (event.caller, event.detail)
+        case SinkFailed():
+            same = (event.file, event.detail)
         case ClockMeasured():
-            return (event.name, event.client, str(event.used)), HOUR
+            same, pause = (event.client, str(event.used)), HOUR
         case Refused():
-            return (event.name, event.reason), MINUTE
+            same, pause = (event.reason,), MINUTE
         case Crashed():
-            return (event.name, event.where, event.error), MINUTE
+            same, pause = (event.where, event.error), MINUTE
         case _:
             return (), 0.0
+    return (event.name, *same), pause
 
 
 def timestamp(epoch: float, timespec: Literal["seconds", "milliseconds"] = "seconds") -> str:

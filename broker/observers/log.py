@@ -20,7 +20,17 @@ from cachetools import LRUCache
 
 from broker.diagnosis import Diagnosis
 from broker.errors import place_of
-from broker.events import Event, HandedOut, KeyLoaded, Refreshed, RefreshFailed, Reloading, TokenExpired
+from broker.events import (
+    CallerLoaded,
+    Event,
+    HandedOut,
+    KeyLoaded,
+    Refreshed,
+    RefreshFailed,
+    Reloading,
+    SinkWritten,
+    TokenExpired,
+)
 from broker.observers.lines import MINUTE, Level, Line, Value, diagnosed, line_of, timestamp
 from broker.settings import Log as LogSettings
 
@@ -129,10 +139,14 @@ class Log:
                 return {"failed_attempts": trouble.attempts, "failed_for_s": round(now - trouble.since, 1)}
             case KeyLoaded():
                 self._forget("key_refused", event.client, event.file)
+            case CallerLoaded():
+                self._forget("caller_refused", event.caller)
+            case SinkWritten():
+                self._forget("sink_failed", event.file)
             case Reloading():
                 # Whoever asked wants to hear what came of it, again if need be.
-                self._forget("key_refused")
-                self._forget("refresh_failed")
+                for event_name in ("key_refused", "refresh_failed", "caller_refused", "sink_failed"):
+                    self._forget(event_name)
             case _:
                 pass
         return {}

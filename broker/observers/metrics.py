@@ -7,7 +7,7 @@ one in every pod. Points in time are epoch seconds of the wall clock, as Prometh
 import platform
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
@@ -25,13 +25,16 @@ from broker.events import (
     Refused,
     Served,
 )
-from broker.settings import Settings
+from broker.observers.counts import Counts, Durations
+from broker.settings import ANONYMOUS, Settings, TokenSettings
 
-#: 80 series with one token and one client: 12 for the token, 14 for the client, 8 for the process, 9 reasons to refuse
-#: a request, and what follows here: 22 pairs of route and code, two timed routes of 8.
-MAX_CODES: Final = 22
+#: 80 series with one token and one client: 12 for the token, 14 for the client, 8 for the process, 11 reasons to
+#: refuse a request, and what follows here: 19 pairs of route and code, two timed routes of 8.
+MAX_CODES: Final = 19
 MAX_TIMED_ROUTES: Final = 2
 MAX_REASONS_PER_TOKEN: Final = 5
+#: Pairs of token and caller beyond one for each token.
+MAX_CALLERS: Final = 50
 REQUEST_BUCKETS: Final = (0.0001, 0.001, 0.01, 0.1, 1.0)
 REFRESH_BUCKETS: Final = (0.1, 0.5, 2.0, 10.0)
 #: Characters of a key id that become a label; a key id is whatever somebody wrote into a file.
@@ -74,7 +77,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # it is not annotated
         self._make_token_metrics(settings.tokens)
         self._make_client_metrics(settings.clients)
-        self._make_request_metrics(settings.tokens)
+        self._make_request_metrics(settings.tokens, settings.api.callers)
         self._make_process_metrics()
 
     def _make_token_metrics(self, tokens: Iterable[str]) -> None:
@@ -146,24 +149,32 @@ class Metrics:
             for outcome in ("success", "error"):
                 self._key_reloads.labels(name, outcome)
 
-    def _make_request_metrics(self, tokens: Iterable[str]) -> None:
-        requests = self._counter(
+    def _make_request_metrics(self, tokens: Mapping[str, TokenSettings], callers: Collection[str]) -> None:
+        self._requests = Counts(
             "token_broker_requests_total",
             f"Requests answered; the {MAX_CODES} pairs of route and code seen last.",
-            "route",
-            "code",
-        )
-        self._requests = Children(requests.labels, requests.remove, most=MAX_CODES)
-        durations = Histogram(
-            "token_broker_request_duration_seconds",
-            "How long requests for a token took, without those that asked to wait and those answered from memory.",
-            ["route"],
-            buckets=REQUEST_BUCKETS,
+            ("route", "code"),
+            most=MAX_CODES,
             registry=self.registry,
         )
-        self._durations = Children(durations.labels, durations.remove, most=MAX_TIMED_ROUTES)
-        self._handouts = self._counter("token_broker_handouts_total", "Tokens handed out.", "token", "caller")
-        self._handed_out = {(name, "anonymous"): self._handouts.labels(name, "anonymous") for name in tokens}
+        self._durations = Durations(
+            "token_broker_request_duration_seconds",
+            "How long requests for a token took, without those that asked to wait and those answered from memory.",
+            "route",
+            buckets=REQUEST_BUCKETS,
+            most=MAX_TIMED_ROUTES,
+            registry=self.registry,
+        )
+        self._handouts = Counts(
+            "token_broker_handouts_total",
+            "Tokens handed out.",
+            ("token", "caller"),
+            most=len(tokens) + MAX_CALLERS,
+            registry=self.registry,
+        )
+        for name, token in tokens.items():
+            for caller in token.callers or (() if callers else (ANONYMOUS,)):
+                self._handouts(name, caller, times=0)
         self._refused = self._counter(
             "token_broker_requests_refused_total", "Requests and connections turned away.", "reason"
         )
@@ -188,7 +199,7 @@ class Metrics:
             case Served():
                 self._on_served(event)
             case HandedOut():
-                self._on_handed_out(event)
+                self._handouts(event.token, event.caller, times=event.times)
             case Refused():
                 self._refused.labels(event.reason).inc()
             case Refreshed():
@@ -207,16 +218,9 @@ class Metrics:
                 pass
 
     def _on_served(self, event: Served) -> None:
-        self._requests(event.route, str(event.code)).inc()
-        if event.seconds is not None and event.route != "other":
-            self._durations(event.route).observe(event.seconds)
-
-    def _on_handed_out(self, event: HandedOut) -> None:
-        labels = (event.token, event.caller)
-        child = self._handed_out.get(labels)
-        if child is None:
-            child = self._handed_out[labels] = self._handouts.labels(*labels)
-        child.inc()
+        self._requests(event.route, str(event.code), times=event.times)
+        if event.seconds is not None:
+            self._durations(event.route, event.seconds)
 
     def _on_refreshed(self, event: Refreshed) -> None:
         self._refreshes.labels(event.token, "success").inc()

@@ -91,7 +91,7 @@ async def test_proxies_of_the_environment_are_not_used(url: str) -> None:
 
 async def test_an_unknown_name_is_told_in_the_brokers_words(url: str) -> None:
     said = await run("no/such name", url=url)
-    assert said == Said("", "Error: There is no such token. Configured: groups, users-api.\n", 1)
+    assert said == Said("", "Error: There is no such token. You may ask for: groups, users-api.\n", 1)
 
 
 async def test_a_failure_is_told_with_its_hint(desk: Desk, url: str) -> None:

@@ -1,10 +1,15 @@
 """Who may not even ask."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from broker.handout.guard import BROWSER, CONTENT_TYPE, FORWARDED, HOST, METADATA, TARGET, Guard
+from broker.handout.head import Head
+from broker.handout.routes import ROUTES
 from broker.heads import REFUSALS, Refusal
 
 PATH = "/v1/tokens/users-api"
@@ -21,7 +26,7 @@ lenient = Guard(require_header=False, allowed_hosts=[])
 def judge(
     *fields: tuple[str, str], method: str = "GET", target: str = PATH, over_unix: bool = False, guard: Guard = strict
 ) -> Refusal | None:
-    return guard(method, target, fields, over_unix=over_unix)
+    return guard(method, target, Head(CIMultiDict(fields)), over_unix=over_unix)
 
 
 def test_a_workload_that_asks_directly_may_ask() -> None:
@@ -48,7 +53,7 @@ def test_the_header_may_be_waived_by_the_configuration_alone() -> None:
     assert judge(HOST_FIELD, ("Origin", "null"), guard=lenient) is BROWSER
 
 
-@pytest.mark.parametrize("target", ["/", "/metrics", "/v10/token", "/oauth2/token"])
+@pytest.mark.parametrize("target", ["/", "/metrics", "/v10/token", "/oauth2/token", "/.well-known/x"])
 def test_elsewhere_the_header_is_not_needed(target: str) -> None:
     assert judge(HOST_FIELD, target=target, method="POST") is None
     assert judge(("Host", "evil.example"), target=target) is HOST
@@ -74,6 +79,21 @@ def test_an_allowed_host_is_allowed_in_any_case() -> None:
 @pytest.mark.parametrize("over_unix", [False, True])
 def test_what_a_proxy_passed_on_is_refused(*, name: str, over_unix: bool) -> None:
     assert judge(*GOOD, (name, "10.0.0.1"), over_unix=over_unix) is FORWARDED
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via"])
+@pytest.mark.parametrize("query", ["", "?x=1"])
+def test_what_a_proxy_passed_on_to_the_token_endpoint_is_for_that_to_judge(name: str, query: str) -> None:
+    assert judge(HOST_FIELD, (name, "10.0.0.1"), method="POST", target=f"/oauth2/token{query}") is None
+    assert judge(("Host", "evil.example"), (name, "x"), method="POST", target=f"/oauth2/token{query}") is HOST
+    assert judge(HOST_FIELD, (name, "x"), ("Origin", "null"), method="POST", target="/oauth2/token") is BROWSER
+    for target in ("/oauth2/token/", "/oauth2/tokens", "/oauth2", "//oauth2/token", "/v1/../oauth2/token"):
+        assert judge(*GOOD, (name, "10.0.0.1"), method="POST", target=target + query) is FORWARDED
+
+
+@pytest.mark.parametrize("name", ["X-Real-Ip", "Forwarded-For", "X-Forwarded", "Viable", "X-Via", "Sec-Fetch-Mode"])
+def test_only_the_marks_themselves_are_marks(name: str) -> None:
+    assert judge(*GOOD, (name, "x")) is None
 
 
 @pytest.mark.parametrize("name", ["Origin", "Sec-Fetch-Site", "sec-fetch-site", "ORIGIN"])
@@ -138,15 +158,65 @@ def test_any_head_is_judged_in_fixed_words(
     assert refusal is None or refusal in REFUSED
 
 
+#: Each breaks one rule, whatever else the head has.
+BAD = [("Origin", "null"), ("Sec-Fetch-Site", "none"), ("Via", "1.1 x"), ("x-forwarded-for", "x"), HOST_FIELD]
+
+
 @given(FIELDS, st.permutations(GOOD), st.data())
-def test_nothing_added_to_a_refused_head_makes_it_good_but_what_the_refusal_asks_for(
+def test_nothing_added_to_a_bad_head_makes_it_good(
     fields: list[tuple[str, str]], good: list[tuple[str, str]], data: st.DataObject
 ) -> None:
-    bad = data.draw(st.sampled_from([("Origin", "null"), ("Via", "1.1 x"), ("x-forwarded-for", "x"), HOST_FIELD]))
+    bad = data.draw(st.sampled_from(BAD))
     head = data.draw(st.permutations([*good, *fields, bad]))
     assert judge(*head, method="POST") is not None
+
+
+#: What mends a refusal; nothing else may.
+MENDS = {id(HOST): "host", id(METADATA): "metadata", id(CONTENT_TYPE): "content-type"}
+
+
+@given(
+    head=FIELDS,
+    more=FIELDS,
+    method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS", "CONNECT"]),
+    target=st.sampled_from([*ROUTES, "/v1", "/v1/x?y", "/", "*", "http://localhost/v1/token"]),
+    over_unix=st.booleans(),
+)
+def test_no_further_header_turns_a_refusal_into_an_answer_but_the_one_it_asks_for(
+    *,
+    head: list[tuple[str, str]],
+    more: list[tuple[str, str]],
+    method: str,
+    target: str,
+    over_unix: bool,
+) -> None:
+    refusal = judge(*head, method=method, target=target, over_unix=over_unix)
+    judged = judge(*head, *more, method=method, target=target, over_unix=over_unix)
+    if refusal is not None and judged is None:
+        assert MENDS[id(refusal)] in {name.lower() for name, _ in more}
+
+
+@given(fields=FIELDS, target=st.sampled_from(["/v1/tokens/x", "/v1/token", "/v1/tokens/x/rejected"]))
+def test_whatever_passes_has_the_mark_and_a_good_host_and_no_trace_of_a_proxy_or_a_page(
+    fields: list[tuple[str, str]], target: str
+) -> None:
+    head = [HOST_FIELD, MARK, *fields]
+    if judge(*head, target=target) is None:
+        names = [name.lower() for name, _ in head]
+        assert (names.count("host"), names.count("metadata")) == (1, 1)
+        assert not {"origin", "sec-fetch-site", "via", "forwarded"} & set(names)
+        assert not [name for name in names if name.startswith("x-forwarded-")]
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=20), st.text(max_size=20))
 def test_headers_of_no_concern_change_nothing(name: str, value: str) -> None:
     assert judge(*GOOD, (f"app-{name}", value)) is None
+
+
+@given(st.permutations([*GOOD, ("Accept", "*/*"), ("Authorization", "Bearer x")]), st.randoms())
+def test_neither_order_nor_case_of_the_fields_matters(fields: list[tuple[str, str]], chance: Random) -> None:
+    mixed = [("".join(chance.choice((c.lower(), c.upper())) for c in name), value) for name, value in fields]
+    assert judge(*mixed, method="POST") is None
+    head = Head(CIMultiDict(mixed))
+    assert head.values("authorization") == ["Bearer x"]
+    assert (head.forwarded, head.browser) == (False, False)

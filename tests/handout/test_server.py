@@ -12,9 +12,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from broker.diagnosis import Act, Diagnosis
+from broker.durations import Duration
 from broker.events import Refused, Served
 from broker.handout.server import ROUTES
-from broker.handout.tokens import parse_query, parse_wait
+from broker.settings import Limits
 from desk import MARK, SECRET, Desk, open_desk
 from raw_http import ask, get, wire
 
@@ -136,7 +137,7 @@ async def test_an_unknown_name_gets_the_list_of_names_and_no_echo(name: str, des
     desk.put("users-api")
     answer = await desk.get(f"/v1/tokens/{name}")
     assert (answer.status, answer.json["error"]) == (404, "unknown_token")
-    assert answer.json["error_description"] == "There is no such token. Configured: groups, users-api."
+    assert answer.json["error_description"] == "There is no such token. You may ask for: groups, users-api."
     assert desk.served == [("/v1/tokens/{name}", 404)]
 
 
@@ -151,13 +152,56 @@ async def test_other_paths_are_not_found(target: str, desk: Desk) -> None:
     assert desk.served == [("other", 404)]
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "POST"])
-async def test_a_token_is_only_read(method: str, desk: Desk) -> None:
+JSON = "Content-Type: application/json"
+
+
+@pytest.mark.parametrize(
+    ("target", "allow"),
+    [
+        ("/v1/tokens/users-api", "GET, HEAD"),
+        ("/v1/token", "GET, HEAD"),
+        ("/v1/tokens/users-api/rejected", "POST"),
+        ("/oauth2/token", "POST"),
+        ("/.well-known/oauth-authorization-server", "GET, HEAD"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "POST", "TRACE", "QUERY"])
+async def test_a_path_says_what_it_takes(method: str, target: str, allow: str, desk: Desk) -> None:
     desk.put("users-api")
-    for target in ("/v1/tokens/users-api", "/v1/token"):
-        answer = await desk.get(target, "Content-Type: application/json", method=method)
-        assert (answer.status, answer.json["error"]) == (405, "method_not_allowed")
-        assert answer.headers["allow"] == "GET, HEAD"
+    if method in allow.split(", "):
+        return
+    answer = await desk.get(target, JSON, method=method)
+    assert (answer.status, answer.headers["allow"]) == (405, allow)
+    if method != "HEAD":
+        assert answer.json["error"] == "method_not_allowed"
+    assert desk.handed_out == []
+
+
+async def test_the_paths_that_there_are_are_told() -> None:
+    for mode, expected in (("off", list(ROUTES[:3])), ("callers", list(ROUTES[:5]))):
+        async with open_desk(token_endpoint=mode) as desk:
+            answer = await desk.get("/v1/nothing")
+            assert answer.json["error_description"].removeprefix("The workload API has: ").split() == expected
+
+
+async def test_a_token_endpoint_that_is_off_is_not_there() -> None:
+    async with open_desk(token_endpoint="off") as desk:
+        for method in ("GET", "POST"):
+            for target in ROUTES[3:5]:
+                answer = await desk.get(target, method=method)
+                assert (answer.status, answer.json["error"]) == (404, "not_found")
+        assert desk.served == [("/oauth2/token", 404), (ROUTES[4], 404)] * 2
+
+
+async def test_the_token_endpoint_is_behind_the_same_guard(desk: Desk) -> None:
+    form = "Content-Type: application/x-www-form-urlencoded"
+    for host, field, reason in (("localhost", "Origin: null", "browser"), ("evil.example", "Accept: */*", "host")):
+        answer = await ask(desk.addresses[0], get("/oauth2/token", form, field, method="POST", host=host))
+        assert (answer.status, answer.json["reason"]) == (403, reason)
+    answer = await desk.get("/.well-known/oauth-authorization-server", "Via: 1.1 proxy")
+    assert (answer.status, answer.json["reason"]) == (403, "forwarded")
+    answer = await desk.get("/.well-known/oauth-authorization-server")
+    assert answer.json["issuer"] == "http://localhost"
 
 
 DNS = Diagnosis(
@@ -255,36 +299,11 @@ async def test_a_waiter_that_goes_away_makes_room() -> None:
         assert (await desk.get("/v1/tokens/users-api?wait=5s")).status == 200
 
 
-@pytest.mark.parametrize(
-    ("query", "description"),
-    [
-        ("min_ttl=120s", "Unknown query parameter: min_ttl. Known: wait."),
-        ("wait=1s&extra=x", "Unknown query parameter: extra. Known: wait."),
-        ("%3Cscript%3E=1", "Unknown query parameter: (not a name). Known: wait."),
-        ("wait=1s&wait=2s", "The query parameter wait is given twice."),
-        ("wait=5", "The query parameter wait is a duration like 5s."),
-        ("wait", "The query parameter wait is a duration like 5s."),
-        ("wait=-1s", "The query parameter wait is a duration like 5s."),
-        ("wait=s3cret", "The query parameter wait is a duration like 5s."),
-        ("wait=31s", "The query parameter wait is at most 30s."),
-        ("wait=1h", "The query parameter wait is at most 30s."),
-    ],
-)
-async def test_a_query_that_is_not_understood_is_refused_in_words_that_echo_no_value(
-    query: str, description: str, desk: Desk
-) -> None:
+async def test_a_query_that_is_not_understood_is_refused(desk: Desk) -> None:
     desk.put("users-api")
-    answer = await desk.get(f"/v1/tokens/users-api?{query}")
+    answer = await desk.get("/v1/tokens/users-api?wait=s3cret")
     assert (answer.status, answer.json["error"]) == (400, "invalid_request")
-    assert answer.json["error_description"] == description
-
-
-@given(st.text(max_size=40))
-def test_any_query_is_parameters_or_a_problem(query: str) -> None:
-    parameters = parse_query(query)
-    if isinstance(parameters, dict):
-        assert set(parameters) <= {"wait"}
-        parse_wait(parameters.get("wait", "0s"))
+    assert b"s3cret" not in answer.body
 
 
 @pytest.mark.parametrize("query", ["?", "?wait=0s", "?wait=1h0.5s&", "?wait=1s"])
@@ -330,6 +349,69 @@ async def test_no_host_is_asked_for_on_a_socket(tmp_path: Path) -> None:
         assert (await ask(desk.addresses[0], get("/v1/tokens/users-api", MARK, host="x"))).status == 200
 
 
+PREFLIGHT = ["Origin: http://evil.example", "Access-Control-Request-Method: GET"]
+
+
+@pytest.mark.parametrize("target", [*ROUTES[:5], "/v1/tokens/users-api"])
+async def test_a_preflight_is_refused_as_anything_from_a_page(target: str, desk: Desk) -> None:
+    desk.put("users-api")
+    answer = await desk.get(target, *PREFLIGHT, "Access-Control-Request-Headers: metadata", method="OPTIONS")
+    assert (answer.status, answer.json["reason"]) == (403, "browser")
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert "allow" not in answer.headers
+
+
+async def test_an_offer_to_upgrade_is_declined_by_serving_it(desk: Desk) -> None:
+    """As the JDK's HttpClient asks."""
+    desk.put("users-api")
+    upgrade = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk"]
+    async with wire(desk.addresses[0]) as one:
+        for _ in range(3):
+            answer = await one.ask(get("/v1/tokens/users-api", MARK, *upgrade))
+            assert (answer.status, answer.json["access_token"]) == (200, SECRET)
+            assert "upgrade" not in answer.headers
+        assert (await one.ask(get("/v1/tokens/users-api", MARK))).status == 200
+
+
+async def test_http_1_0_is_answered_and_hung_up_on_unless_it_asks_to_stay(desk: Desk) -> None:
+    desk.put("users-api")
+    head = get("/v1/tokens/users-api", MARK).replace(b"HTTP/1.1", b"HTTP/1.0")
+    async with wire(desk.addresses[0]) as one:
+        assert (await one.ask(head)).json["access_token"] == SECRET
+        assert await one.rest() == b""
+    async with wire(desk.addresses[0]) as one:
+        for _ in range(2):
+            stay = head.replace(b"\r\n\r\n", b"\r\nConnection: keep-alive\r\n\r\n")
+            assert (await one.ask(stay)).json["access_token"] == SECRET
+    nameless = head.replace(b"Host: localhost\r\n", b"")
+    answer = await ask(desk.addresses[0], nameless)
+    assert (answer.status, answer.json["reason"]) == (403, "host")
+
+
+async def test_requests_that_come_together_are_answered_in_their_order(desk: Desk) -> None:
+    desk.put("users-api")
+    desk.put("groups", text="groups-token")
+    asked = ["users-api", "groups", "absent", "users-api"]
+    async with wire(desk.addresses[0]) as one:
+        await one.send(b"".join(get(f"/v1/tokens/{name}", MARK) for name in asked))
+        answers = [await one.answer() for _ in asked]
+    assert [answer.json.get("access_token", answer.status) for answer in answers] == [
+        SECRET,
+        "groups-token",
+        404,
+        SECRET,
+    ]
+
+
+async def test_two_hosts_are_refused_whatever_they_say(desk: Desk) -> None:
+    desk.put("users-api")
+    for extra in ("Host: localhost", "host: evil.example"):
+        answer = await desk.get("/v1/tokens/users-api", extra)
+        assert answer.status == 400
+        assert SECRET.encode() not in answer.body
+    assert desk.handed_out == []
+
+
 def post(body: bytes = b"", *fields: str) -> bytes:
     return get("/v1/token", MARK, "Content-Type: application/json", *fields, method="POST", body=body)
 
@@ -353,6 +435,14 @@ async def test_a_body_over_the_limit_is_refused_and_the_connection_closed(*, chu
         assert (answer.status, answer.json["error"]) == (413, "content_too_large")
         assert "65536 bytes" in answer.json["error_description"]
         assert await one.rest() == b""
+
+
+async def test_how_much_and_for_how_long_is_for_the_configuration_to_say() -> None:
+    async with open_desk(limits=Limits(body=1024, body_timeout=Duration(0.2))) as desk:
+        answer = await ask(desk.addresses[0], post(b"x" * 1025))
+        assert (answer.status, answer.json["error_description"]) == (413, "A body may have 1024 bytes.")
+        answer = await ask(desk.addresses[0], post(b"", "Content-Length: 1024"))
+        assert (answer.status, answer.json["error_description"]) == (408, "A body may take 0.2 s.")
 
 
 async def test_a_body_that_is_not_chunked_as_announced_is_malformed(desk: Desk) -> None:
@@ -402,12 +492,12 @@ async def test_a_request_is_timed(desk: Desk) -> None:
     assert Served(route="/v1/tokens/{name}", code=200, seconds=0.25) in desk.told
 
 
-TARGETS = st.sampled_from(["/v1/tokens/users-api", "/v1/token", "/v1/tokens/x", "/", "http://x/", "*", "/v1"])
+TARGETS = st.sampled_from([*ROUTES, "/v1/tokens/users-api", "/v1/tokens/users-api/rejected", "/", "http://x/", "*"])
 FIELDS = st.sampled_from([MARK, "Origin: x", "Accept: text/plain", "Accept: x/y", "Via: x", "Content-Type: text/plain"])
 HEADS = st.builds(
     lambda target, query, fields, method, host: get(target + query, *fields, method=method, host=host),
     TARGETS,
-    st.sampled_from(["", "?wait=0s", "?wait=1ms", "?x=1"]),
+    st.sampled_from(["", "?wait=0s", "?wait=1ms", "?x=1", "?min_ttl=1s", "?min_ttl=9h"]),
     st.lists(FIELDS, max_size=4),
     st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "DELETE", "CONNECT"]),
     st.sampled_from(["localhost", "127.0.0.1:7180", "evil.example"]),

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from broker.diagnosis import diagnose
 from broker.errors import RefusalError
 from broker.events import (
+    CallerLoaded,
+    CallerRefused,
     ClockMeasured,
     ConfigChanged,
     Crashed,
@@ -26,10 +28,13 @@ from broker.events import (
     HandedOut,
     KeyRefused,
     Listening,
+    RefreshForced,
     Refused,
     Reloading,
     ScopeReduced,
     Served,
+    SinkFailed,
+    SinkWritten,
     Started,
     Stopping,
     TokenExpired,
@@ -91,6 +96,11 @@ EXAMPLES: list[Event] = [
     Served(route="/v1/token", code=200, seconds=0.0003),
     Refused(reason="host"),
     HandedOut(token="users", caller="anonymous"),
+    RefreshForced(token="users", caller="reports", cause="rejected"),
+    CallerLoaded(caller="reports", file="/secret", secrets=2, created=True),
+    CallerRefused(caller="reports", file="/secret", detail="/secret is empty"),
+    SinkWritten(token="users", file="/token"),
+    SinkFailed(token="users", file="/token", detail="/token cannot be written"),
     Crashed(where="x.py:1 f", error="KeyError"),
 ]
 
@@ -214,6 +224,24 @@ def test_a_broken_key_file_is_said_once_and_again_when_it_breaks_again() -> None
         ("key_loaded", None),
         ("key_refused", "/key: is empty."),
     ]
+
+
+def test_a_callers_broken_file_is_said_once_and_again_when_it_breaks_again() -> None:
+    scene = Scene()
+    broken = CallerRefused(caller="reports", file="/secret", detail="/secret is empty")
+    scene.tell(broken, broken, CallerLoaded(caller="reports", file="/secret", secrets=1), broken)
+    assert scene.events == ["caller_refused", "caller_loaded", "caller_refused"]
+
+
+def test_a_sink_that_cannot_be_written_is_said_every_five_minutes_and_after_it_could() -> None:
+    scene = Scene(level="debug")
+    failed_sink = SinkFailed(token="users", file="/token", detail="/token cannot be written: No space left")
+    for _ in range(40):
+        scene.tell(failed_sink)
+        scene.time += 10
+    scene.tell(SinkWritten(token="users", file="/token"), failed_sink)
+    assert scene.events == ["sink_failed", "sink_failed", "sink_written", "sink_failed"]
+    assert scene.lines[1]["repeats"] == 29
 
 
 def test_a_refused_key_is_an_error_when_there_is_no_other() -> None:

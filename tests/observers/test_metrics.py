@@ -4,13 +4,14 @@ import platform
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import Counter as PrometheusCounter
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.samples import Sample
 
@@ -28,7 +29,9 @@ from broker.events import (
 )
 from broker.handout.server import ROUTES as API_ROUTES
 from broker.heads import REFUSALS
-from broker.observers.metrics import Metrics
+from broker.observers.counts import Counts, Durations
+from broker.observers.metrics import MAX_CALLERS, REQUEST_BUCKETS, Metrics
+from broker.settings import Api, CallerSettings, Settings, TokenSettings
 from programs.installed import needed
 from told_events import REFUSED_KEY, SIGNATURE, a_busy_week, failed, key_loaded, refreshed, settings
 
@@ -144,10 +147,10 @@ def test_requests_are_counted_by_route_and_code_and_timed_by_route() -> None:
     assert value(metrics, "request_duration_seconds_bucket", route="/v1/token", le="0.001") == 3
 
 
-def test_what_was_not_timed_or_has_no_route_is_only_counted() -> None:
+def test_what_was_not_timed_is_only_counted() -> None:
     metrics = metrics_of()
     metrics(Served(route="/metrics", code=200, seconds=None))
-    metrics(Served(route="other", code=404, seconds=0.1))
+    metrics(Served(route="other", code=404, seconds=None))
     assert not [s for s in samples(metrics) if "request_duration" in s.name]
     assert value(metrics, "requests_total", route="other", code="404") == 1
 
@@ -160,6 +163,76 @@ def test_handouts_and_refusals_are_counted() -> None:
     assert value(metrics, "handouts_total", token="users", caller="anonymous") == 2
     assert value(metrics, "handouts_total", token="users", caller="reports") == 1
     assert value(metrics, "requests_refused_total", reason="host") == 1
+
+
+def test_what_happened_several_times_is_told_once_and_counted_as_often() -> None:
+    metrics = metrics_of()
+    metrics(Served(route="/v1/token", code=200, seconds=None, times=41))
+    metrics(Served(route="/v1/token", code=200, seconds=0.1))
+    metrics(HandedOut(token="users", caller="reports", times=42))
+    assert value(metrics, "requests_total", route="/v1/token", code="200") == 42
+    assert value(metrics, "request_duration_seconds_count", route="/v1/token") == 1
+    assert value(metrics, "handouts_total", token="users", caller="reports") == 42
+
+
+def with_callers(lists: Mapping[str, tuple[str, ...] | None], *names: str) -> Metrics:
+    base = settings(*lists)
+    tokens = {name: TokenSettings(client="okta", callers=callers) for name, callers in lists.items()}
+    callers = {name: CallerSettings(secret_file=f"/{name}") for name in names}
+    return Metrics(
+        Settings(api=Api(callers=callers), clients=base.clients, tokens=tokens), now=lambda: NOW, wall=lambda: WALL
+    )
+
+
+def handouts(metrics: Metrics) -> dict[tuple[str, str], float]:
+    name = "token_broker_handouts_total"
+    return {(s.labels["token"], s.labels["caller"]): s.value for s in samples(metrics) if s.name == name}
+
+
+def test_whoever_is_named_for_a_token_starts_at_zero() -> None:
+    metrics = with_callers({"listed": ("a", "b"), "unlisted": None, "open": ("anonymous",)}, "a", "b", "c")
+    assert handouts(metrics) == {("listed", "a"): 0, ("listed", "b"): 0, ("open", "anonymous"): 0}
+
+
+def test_callers_are_shown_up_to_a_bound_the_ones_seen_last() -> None:
+    names = [f"caller-{number}" for number in range(200)]
+    metrics = with_callers({"users": None}, *names)
+    for name in names:
+        metrics(HandedOut(token="users", caller=name))
+    assert handouts(metrics) == dict.fromkeys((("users", name) for name in names[-1 - MAX_CALLERS :]), 1)
+
+
+def test_each_further_caller_costs_one_series() -> None:
+    counts = []
+    for names in (["a"], ["a", "b", "c"]):
+        metrics = with_callers({"users": None}, *names)
+        for name in names:
+            metrics(HandedOut(token="users", caller=name))
+        counts.append(sum(1 for _ in samples(metrics)))
+    assert counts[1] - counts[0] == 2
+
+
+@given(st.lists(st.floats(0, 20), max_size=50))
+def test_durations_are_shown_as_prometheus_clients_own_histogram_shows_them(seconds: list[float]) -> None:
+    registry = CollectorRegistry()
+    theirs = Histogram("d_seconds", "Text.", ["route"], buckets=REQUEST_BUCKETS, registry=registry)
+    our_registry = CollectorRegistry()
+    ours = Durations("d_seconds", "Text.", "route", buckets=REQUEST_BUCKETS, most=2, registry=our_registry)
+    for one in seconds:
+        theirs.labels("/v1/token").observe(one)
+        ours("/v1/token", one)
+    assert generate_latest(our_registry) == generate_latest(registry)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5)), max_size=20))
+def test_counts_are_shown_as_prometheus_clients_own_counter_shows_them(counted: list[tuple[str, int]]) -> None:
+    registry, our_registry = CollectorRegistry(), CollectorRegistry()
+    theirs = PrometheusCounter("c_total", "Text.", ["one", "two"], registry=registry)
+    ours = Counts("c_total", "Text.", ("one", "two"), most=9, registry=our_registry)
+    for label, times in counted:
+        theirs.labels(label, "x").inc(times)
+        ours(label, "x", times=times)
+    assert sorted(generate_latest(our_registry).splitlines()) == sorted(generate_latest(registry).splitlines())
 
 
 def test_clock_configuration_and_build_are_shown() -> None:

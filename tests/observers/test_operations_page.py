@@ -7,6 +7,8 @@ from pathlib import Path
 from broker.admin.health import OK
 from broker.admin.server import ROUTES as ADMIN_ROUTES
 from broker.events import (
+    CallerLoaded,
+    CallerRefused,
     ClockMeasured,
     ConfigChanged,
     Crashed,
@@ -14,10 +16,13 @@ from broker.events import (
     HandedOut,
     KeyRefused,
     Listening,
+    RefreshForced,
     Refused,
     Reloading,
     ScopeReduced,
     Served,
+    SinkFailed,
+    SinkWritten,
     Started,
     Stopping,
     TokenExpired,
@@ -47,9 +52,14 @@ FULL: list[Event] = [
     ClockMeasured(client="okta", offset=3.0, used=True),
     ConfigChanged(file="/c.yaml", stale=True),
     Warned(detail="clients.okta: plain http."),
-    Served(route="/v1/token", code=200, seconds=0.0003),
+    Served(route="/v1/token", code=200, seconds=0.0003, times=2),
     Refused(reason="host"),
     HandedOut(token="users", caller="anonymous"),
+    RefreshForced(token="users", caller="reports", cause="rejected"),
+    CallerLoaded(caller="reports", file="/secret", secrets=2, created=True),
+    CallerRefused(caller="reports", file="/secret", detail="/secret is empty"),
+    SinkWritten(token="users", file="/token"),
+    SinkFailed(token="users", file="/token", detail="/token cannot be written"),
     Crashed(where="x.py:1 f", error="KeyError"),
 ]
 REMEMBERED = {

@@ -60,7 +60,7 @@ class History:
         match event:
             case HandedOut():
                 token = self.tokens[event.token]
-                token.handed_out += 1
+                token.handed_out += event.times
                 token.handed_out_at = self._now()
             case Served() | Refused():
                 pass

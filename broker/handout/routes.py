@@ -1,0 +1,42 @@
+"""The paths of the workload API. No I/O."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """`label` is what metrics call it, `methods` what it takes; `timed` where a token is handed out."""
+
+    label: str
+    methods: tuple[str, ...] = ()
+    timed: bool = False
+
+
+TOKEN: Final = Route("/v1/tokens/{name}", ("GET", "HEAD"), timed=True)
+DEFAULT: Final = Route("/v1/token", ("GET", "HEAD"), timed=True)
+REJECTED: Final = Route("/v1/tokens/{name}/rejected", ("POST",))
+OAUTH: Final = Route("/oauth2/token", ("POST",), timed=True)
+OAUTH_METADATA: Final = Route("/.well-known/oauth-authorization-server", ("GET", "HEAD"))
+OTHER: Final = Route("other")
+
+#: The label `route` of the metrics, every one there is.
+ROUTES: Final = tuple(route.label for route in (TOKEN, DEFAULT, REJECTED, OAUTH, OAUTH_METADATA, OTHER))
+
+_FIXED: Final = {route.label: route for route in (DEFAULT, OAUTH, OAUTH_METADATA)}
+_TOKENS: Final = "/v1/tokens/"
+
+
+def match(path: str) -> tuple[Route, str]:
+    """The route of a path as it was sent (no name needs decoding), and the name in it, if there is one."""
+    if path.startswith(_TOKENS):
+        name, slash, rest = path.removeprefix(_TOKENS).partition("/")
+        if not slash:
+            return TOKEN, name
+        return (REJECTED, name) if rest == "rejected" else (OTHER, "")
+    return _FIXED.get(path, OTHER), ""
+
+
+def is_v1(path: str) -> bool:
+    """Whether the rules of the `/v1` paths hold, also where there is no such path."""
+    return path == "/v1" or path.startswith("/v1/")

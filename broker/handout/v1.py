@@ -1,0 +1,148 @@
+"""The workload API's own face: `GET /v1/tokens/{name}` and `POST /v1/tokens/{name}/rejected`."""
+
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from aiohttp import web
+
+from broker.events import HandedOut, Observer, Refused
+from broker.handout.answers import Form, Problem, success
+from broker.handout.callers import Callers, Denied
+from broker.handout.fastpath import Repeats
+from broker.handout.forced import Forced, Waiters
+from broker.handout.query import NOTHING, Query, invalid, parse_query
+from broker.handout.report import parse_report
+from broker.handout.routes import DEFAULT, REJECTED, Route
+from broker.handout.tokens import Tokens, unknown
+from broker.store import Store
+from broker.tokens import Token
+
+NOT_ACCEPTABLE: Final = Problem(406, "not_acceptable", "A token comes as application/json or text/plain.")
+AUTHENTICATE: Final = Problem(
+    401,
+    "invalid_caller",
+    "A caller's secret is needed, and is missing or wrong. Send one header, Authorization: Bearer, with the secret in "
+    "the caller's file; api.callers in the broker's configuration names it.",
+    reason="caller",
+    headers={"WWW-Authenticate": 'Bearer realm="token-broker"'},
+)
+
+
+class Asked(NamedTuple):
+    """A request for one of the `/v1` routes. `form` is `None` when it takes neither, `uid` except on a Unix socket."""
+
+    method: str
+    route: Route
+    name: str
+    query: str
+    authorization: Sequence[str]
+    form: Form | None
+    uid: int | None
+
+
+class V1:
+    """Knows who asks, and gives what that caller may have. `waiters` are shared with `forced`.
+
+    `repeats`, if there is one, lets a connection answer a repeated head by itself.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        store: Store,
+        callers: Callers,
+        forced: Forced,
+        waiters: Waiters,
+        *,
+        repeats: Repeats | None,
+        observe: Observer,
+    ) -> None:
+        self._tokens = tokens
+        self._store = store
+        self._callers = callers
+        self._forced = forced
+        self._waiters = waiters
+        self._repeats = repeats
+        self._observe = observe
+
+    async def answer(self, asked: Asked, body: bytes) -> web.Response | Problem:
+        """Identify, permit, hand out."""
+        caller = self._callers.identify(bearer(asked.authorization), asked.uid)
+        if isinstance(caller, Denied):
+            return self._deny(caller)
+        name = self._permitted(asked, caller)
+        if isinstance(name, Problem):
+            return name
+        if asked.route is REJECTED:
+            return self._rejected(name, asked.query, body, caller)
+        return await self._hand_out(name, asked, caller)
+
+    def _permitted(self, asked: Asked, caller: str) -> str | Problem:
+        """The name of the token that is meant, if `caller` may have it."""
+        name = self._tokens.default if asked.route is DEFAULT else asked.name
+        if name is None:
+            why = "There are several tokens and none is called default; ask by name"
+            return unknown(why, self._callers.names(caller))
+        if name not in self._tokens:
+            return unknown("There is no such token", self._callers.names(caller))
+        denied = self._callers.permits(name, caller)
+        return self._deny(denied, name) if denied else name
+
+    def _deny(self, denied: Denied, name: str = "") -> Problem:
+        problem = AUTHENTICATE
+        if not denied.authenticate:
+            why = f"This caller is not on the list of {name}; tokens.{name}.callers in the configuration has it."
+            problem = Problem(403, "forbidden", why, reason="permission")
+        self._observe(Refused(reason=problem.reason))
+        return problem
+
+    async def _hand_out(self, name: str, asked: Asked, caller: str) -> web.Response | Problem:
+        if asked.form is None:
+            return NOT_ACCEPTABLE
+        query = parse_query(asked.query) if asked.query else NOTHING
+        if isinstance(query, Problem):
+            return query
+        token = self._tokens.find(name) if query is NOTHING else await self._wait(name, query, caller)
+        if isinstance(token, Problem):
+            return token
+        answer = success(asked.form, self._tokens.encode(asked.form, token))
+        if asked.method == "GET":
+            self._observe(HandedOut(token=name, caller=caller))
+            if self._repeats and not asked.query:  # a token that is good now may be none for `min_ttl` later
+                answer.again = self._repeats.of(token, asked.form, name=name, caller=caller, route=asked.route.label)
+        return answer
+
+    async def _wait(self, name: str, query: Query, caller: str) -> Token | Problem:
+        """The token after what `query` says was waited for; the held one all the same if that was in vain."""
+        if query.wait and self._waiters.room:
+            with self._waiters:
+                await self._store.wait(name, query.wait)
+        token = self._tokens.find(name)
+        if isinstance(token, Problem) or query.min_ttl is None:
+            return token
+        most = math.floor(token.lifetime * 9 / 10)
+        if query.min_ttl > most:
+            return invalid(f"The query parameter min_ttl is at most {most}s here, 90 % of the token's lifetime")
+        await self._forced.good_for(name, query.min_ttl, caller=caller, wait=query.wait)
+        return self._tokens.find(name)
+
+    def _rejected(self, name: str, query: str, body: bytes, caller: str) -> web.Response | Problem:
+        """Note that an API did not accept a token of this name. The answer does not tell whether it is the held one."""
+        if query:
+            return invalid("There is no query parameter here")
+        report = parse_report(body)
+        if isinstance(report, Problem):
+            return report
+        token = self._store.get(name)
+        if token and report.means(token.access_token):
+            self._forced.rejected(name, token, caller=caller)
+        return web.Response(status=202)
+
+
+def bearer(authorization: Sequence[str]) -> str | None:
+    """The secret (RFC 6750 section 2.1), `None` without the field; empty, as no secret is, for anything else in it."""
+    if not authorization:
+        return None
+    scheme, _, secret = authorization[0].partition(" ")
+    return secret.strip(" ") if scheme.lower() == "bearer" and len(authorization) == 1 else ""
