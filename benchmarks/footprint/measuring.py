@@ -55,8 +55,8 @@ class Server:
         with started(self) as pid:
             ready = time.perf_counter() - began
             time.sleep(SETTLE)
-            memory = {"rss_mib": _memory(pid, "Rss"), "private_dirty_mib": _memory(pid, "Private_Dirty")}
-        return {"ready_ms": ready * 1000, **memory}
+            taken = {"rss_mib": memory(pid, "Rss"), "private_dirty_mib": memory(pid, "Private_Dirty")}
+        return {"ready_ms": ready * 1000, **taken}
 
 
 @contextlib.contextmanager
@@ -139,7 +139,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _memory(pid: int, field: str) -> float:
+def memory(pid: int, field: str) -> float:
     """A field of /proc/PID/smaps_rollup in MiB; `nan` without such a file, or where it may not be read.
 
     The broker keeps other processes of its own user from reading it, with ptrace and core dumps; root may.
