@@ -34,10 +34,13 @@ HOST = (
     "api.allowed_hosts in the broker's configuration."
 )
 STATUS = (
-    "This page is for loopback peers, which `kubectl port-forward` makes of you; admin.status in the broker's "
-    "configuration says who else may read it."
+    "This page is for loopback peers that come through no proxy, which `kubectl port-forward` makes of you; "
+    "admin.status in the broker's configuration says who else may read it."
 )
 NO_KEY = "No key of this client is loaded; the event key_refused in the broker's log says why."
+
+#: How the fields begin by which proxies tell that they ask for somebody else, or mark what they pass on.
+PROXIED = ("forwarded", "via", "x-envoy-", "x-forwarded-", "x-real-ip")
 
 #: Seconds for which an authorization server may remember the public keys: a new key has to be seen soon.
 JWKS_MAX_AGE = 60
@@ -146,7 +149,7 @@ class Admin:
         if self._status != "loopback":
             return self._status == "any"
         # A proxy beside us (a service mesh) makes everyone look local.
-        proxied = any(name.lower().startswith(("x-forwarded-", "forwarded", "via")) for name in request.headers)
+        proxied = any(name.lower().startswith(PROXIED) for name in request.headers)
         return not proxied and (over_unix(request) or _is_ours(request.remote or ""))
 
 

@@ -254,7 +254,21 @@ async def test_loopback_peers_read_the_texts_of_failures(scene: Scene) -> None:
     assert (await scene.get("/")).status == 200
 
 
-@pytest.mark.parametrize("field", ["X-Forwarded-For: 10.0.0.9", "Forwarded: for=10.0.0.9", "Via: 1.1 mesh"])
+BY_A_PROXY = pytest.mark.parametrize(
+    "field",
+    [
+        "X-Forwarded-For: 10.0.0.9",
+        "x-forwarded-proto: http",
+        "Forwarded: for=10.0.0.9",
+        "Via: 1.1 mesh",
+        "X-Real-IP: 10.0.0.9",
+        "X-Envoy-External-Address: 10.0.0.9",
+        "x-envoy-internal: true",
+    ],
+)
+
+
+@BY_A_PROXY
 async def test_who_comes_through_a_proxy_is_no_loopback_peer(scene: Scene, field: str) -> None:
     scene.failures["users"] = REFUSED
     assert REFUSED.fix.encode() not in (await scene.get("/readyz", field)).body
@@ -326,7 +340,7 @@ async def test_the_page_may_load_nothing_and_be_used_by_nobody_else(scene: Scene
     assert page.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("field", ["X-Forwarded-For: 10.0.0.9", "Forwarded: for=10.0.0.9", "Via: 1.1 mesh"])
+@BY_A_PROXY
 async def test_the_page_is_for_loopback_peers(scene: Scene, field: str) -> None:
     answer = await scene.get("/", BROWSER, field)
     assert answer.status == 403

@@ -5,7 +5,7 @@ A real API server says the same of the same Pods: tests/helm/test_apiserver.py.
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -27,31 +27,56 @@ class RefusedError(Exception):
     """A validating policy's message."""
 
 
-def admitted(policies: Iterable[Json], pod: Json) -> Json:
+def admitted(policies: Iterable[Json], pod: Json, operation: str = "CREATE") -> Json:
     """The Pod as it would be stored, before defaults. Raises RefusedError."""
-    mutating, validating = (
-        next(policy["spec"] for policy in policies if policy["kind"] == kind)
-        for kind in ("MutatingAdmissionPolicy", "ValidatingAdmissionPolicy")
-    )
-    pod = _as_decoded(pod)
-    if not _selected(mutating, pod):
-        return pod
-    pod = mutated(mutating, pod)
-    for validation in validating["validations"]:
-        if not evaluated(validation["expression"], object=pod):
-            raise RefusedError(validation["message"])
+    policies, pod = list(policies), _as_decoded(pod)
+    for spec, _ in _bound(policies, "MutatingAdmissionPolicy"):
+        if _concerns(spec, pod, operation, "pods"):
+            pod = _mutated(spec, pod)
+    _validate(policies, pod, operation, "pods")
     return pod
 
 
-def mutated(policy: Json, pod: Json) -> Json:
-    """The Pod after the mutations of a MutatingAdmissionPolicy's spec; the same one where a condition does not hold."""
-    if not all(evaluated(condition["expression"], object=pod) for condition in policy["matchConditions"]):
-        return pod
-    variables = {one["name"]: evaluated(one["expression"], object=pod) for one in policy["variables"]}
-    for mutation in policy["mutations"]:
+def debugged(policies: Iterable[Json], pod: Json, container: Json) -> None:
+    """`kubectl debug` adds a container to a Pod that is stored. Raises RefusedError."""
+    pod = {**pod, "spec": {**pod["spec"], "ephemeralContainers": [container]}}
+    _validate(list(policies), pod, "UPDATE", "pods/ephemeralcontainers")
+
+
+def _bound(policies: list[Json], kind: str) -> Iterator[tuple[Json, Json]]:
+    """Specs of the policies of this kind, each with that of its binding; one without a binding does nothing."""
+    specs = {found["metadata"]["name"]: found["spec"] for found in policies if found["kind"] == kind}
+    for found in policies:
+        if found["kind"] == f"{kind}Binding":
+            yield specs[found["spec"]["policyName"]], found["spec"]
+
+
+def _concerns(spec: Json, pod: Json, operation: str, resource: str) -> bool:
+    """Whether a policy is asked at all."""
+    constraints, request = spec["matchConstraints"], {"operation": operation}
+    wanted: dict[str, str] = constraints["objectSelector"]["matchLabels"]
+    labels: dict[str, str] = pod["metadata"].get("labels", {})
+    return (
+        any(operation in rule["operations"] and resource in rule["resources"] for rule in constraints["resourceRules"])
+        and wanted.items() <= labels.items()
+        and all(evaluated(one["expression"], object=pod, request=request) for one in spec.get("matchConditions", []))
+    )
+
+
+def _mutated(spec: Json, pod: Json) -> Json:
+    variables = {one["name"]: evaluated(one["expression"], object=pod) for one in spec["variables"]}
+    for mutation in spec["mutations"]:
         operations = evaluated(mutation["jsonPatch"]["expression"], object=pod, variables=variables)
         pod = jsonpatch.apply_patch(pod, operations)
     return pod
+
+
+def _validate(policies: list[Json], pod: Json, operation: str, resource: str) -> None:
+    for spec, binding in _bound(policies, "ValidatingAdmissionPolicy"):
+        if "Deny" in binding["validationActions"] and _concerns(spec, pod, operation, resource):
+            for validation in spec["validations"]:
+                if not evaluated(validation["expression"], object=pod, request={"operation": operation}):
+                    raise RefusedError(validation["message"])
 
 
 def evaluated(expression: str, **variables: Json) -> Any:
@@ -88,9 +113,3 @@ def _as_decoded(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _as_decoded(member) for name, member in value.items() if member is not None and member != []}
     return [_as_decoded(member) for member in value] if isinstance(value, list) else deepcopy(value)
-
-
-def _selected(policy: Json, pod: Json) -> bool:
-    wanted: dict[str, str] = policy["matchConstraints"]["objectSelector"]["matchLabels"]
-    labels: dict[str, str] = pod["metadata"].get("labels", {})
-    return wanted.items() <= labels.items()

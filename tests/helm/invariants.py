@@ -75,7 +75,9 @@ def _each(spec: Object) -> Iterator[Object]:
 
 
 def _keys_are_the_brokers(spec: Object) -> Iterator[str]:
-    secrets = {volume["name"] for volume in spec.get("volumes", []) if "secret" in volume or "csi" in volume}
+    brought = {volume["name"] for volume in spec.get("volumes", []) if {"secret", "csi", "projected"} & volume.keys()}
+    # One caller's secret is that caller's too; all of them together are not.
+    secrets = {name for name in brought if not name.startswith("token-broker-caller-")}
     for container in _each(spec):
         mounts = {mount["name"] for mount in container.get("volumeMounts", [])}
         if container["name"] != "token-broker" and mounts & secrets:

@@ -1,4 +1,8 @@
-"""Pods as people might write them, drawn by hypothesis: each is one that the API server takes without the injector."""
+"""Pods as people might write them, drawn by hypothesis.
+
+Each is one that the API server takes without the injector, but for a mount of a volume that the Pod does not have: in
+some it is one that the injector would bring.
+"""
 
 import string
 from typing import Any
@@ -8,7 +12,7 @@ from hypothesis import strategies as st
 Json = dict[str, Any]
 NAMES = st.text(string.ascii_lowercase, min_size=2, max_size=8)
 #: Hardly ever one that is taken by the sidecar or its volumes.
-OFTEN_FREE = st.one_of(*[NAMES] * 14, st.sampled_from(["token-broker", "token-broker-key"]))
+OFTEN_FREE = st.one_of(*[NAMES] * 14, st.sampled_from(["token-broker", "token-broker-key", "token-broker-x"]))
 #: Mostly free ones, and the broker's.
 PORTS = st.sampled_from([80, 443, 3000, 8000, 8080, 8443, 9090, 9100, 7180, 7181])
 VARIABLES = st.sampled_from(["TOKEN_BROKER_URL", "PATH", "LOG_LEVEL", "TOKEN_BROKER_TOKENS"])
@@ -32,7 +36,7 @@ def _variable(name: str) -> st.SearchStrategy[Json]:
 
 def _container(name: str) -> st.SearchStrategy[Json]:
     return st.fixed_dictionaries(
-        {"name": st.just(name), "image": st.just("example/app:1")},
+        {"name": st.just(name), "image": st.just("registry.example.com/app:1")},
         optional={
             "env": st.lists(VARIABLES, unique=True, max_size=3).flatmap(
                 lambda names: st.tuples(*map(_variable, names)).map(list)
@@ -41,6 +45,14 @@ def _container(name: str) -> st.SearchStrategy[Json]:
             "args": st.lists(st.text(string.printable, max_size=5), max_size=2),
         },
     )
+
+
+@st.composite
+def _mounts(draw: st.DrawFn, volumes: list[str]) -> list[Json]:
+    """Of the Pod's own volumes, and hardly ever of one that is still to come."""
+    names = [*volumes, "token-broker-key"] if draw(st.integers(0, 19)) == 0 else volumes
+    chosen = draw(st.lists(st.sampled_from(names), max_size=2)) if names else []
+    return [{"name": name, "mountPath": f"/{place}"} for place, name in enumerate(chosen)]
 
 
 def _containers(names: list[str]) -> st.SearchStrategy[list[Json]]:
@@ -60,6 +72,10 @@ def _spec(draw: st.DrawFn) -> Json:
     if draw(st.booleans()):
         volumes = draw(st.lists(OFTEN_FREE, unique=True, max_size=2))
         spec["volumes"] = [{"name": name, "emptyDir": {}} for name in volumes]
+    volumes = [volume["name"] for volume in spec.get("volumes", [])]
+    for container in [*spec["containers"], *spec.get("initContainers", [])]:
+        if mounts := draw(_mounts(volumes)):
+            container["volumeMounts"] = mounts
     return spec | draw(NODE)
 
 

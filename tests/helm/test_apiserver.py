@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from helm import admission
 from helm.api_server import ApiServer, RefusedError, built, running
 from helm.chart import CHART, WORKLOAD, Major, of_kind, rendered, with_dependency
 from helm.pods import PODS
-from helm.test_injector import REFUSED, pod, policies
-from helm.test_kustomize import KUSTOMIZE
+from helm.test_injector import REFUSED, mounting, pod, policies
+from helm.test_kustomize import KUSTOMIZE, patched, workload
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.slow
 INJECTOR = ("--set", "injector.enabled=true")
+NO_VOLUME = 'volumeMounts[0].name: Not found: "token-broker-key"'
 
 #: A policy of somebody else.
 ADDING = """
@@ -60,9 +62,19 @@ def server(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def injecting(server: ApiServer) -> ApiServer:
     """The chart is released in it as it stands, with Helm 4."""
-    server.helm(4, "install", "platform", CHART, *INJECTOR)
-    server.until_refused(pod(hostNetwork=True))
+    release(server, *INJECTOR)
     return server
+
+
+def release(server: ApiServer, *values: str | Path) -> None:
+    """Returns once both policies are in force, each of which the server takes note of by itself."""
+    server.helm(4, "install", "platform", CHART, *values)
+    for _ in range(600):
+        with suppress(RefusedError):
+            if "initContainers" in server.taken(pod())["spec"]:
+                break
+        time.sleep(0.1)
+    server.until_refused(pod(hostNetwork=True))
 
 
 def test_the_injected_container_is_stored_like_the_one_that_a_chart_included(
@@ -84,6 +96,32 @@ def test_the_api_server_refuses_with_our_sentence(injecting: ApiServer, given: J
     assert sentence in str(raised.value)
 
 
+@pytest.mark.parametrize("containers", ["containers", "initContainers"])
+def test_no_container_gets_the_key_by_a_mount_for_which_only_the_injector_has_the_volume(
+    injecting: ApiServer, containers: str
+) -> None:
+    spec: Json = {containers: [mounting("token-broker-key")]}
+    with pytest.raises(RefusedError) as raised:
+        injecting.taken(pod(**spec))
+    assert NO_VOLUME in str(raised.value)
+
+
+def test_a_debug_container_gets_into_an_injected_pod_and_not_at_the_key(injecting: ApiServer, tmp_path: Path) -> None:
+    injecting.kubectl("create", "namespace", "debugged")
+    given = json.dumps(pod(volumes=[{"name": "data", "emptyDir": {}}]))
+    injecting.kubectl("create", "--namespace=debugged", "--filename=-", given=given)
+    mounts = tmp_path / "mounts.json"
+    debug = ("debug", "pod/pod", "--namespace=debugged", "--image=a:1", "--profile=general", f"--custom={mounts}")
+    for volume in ("token-broker-key", "token-broker-config"):
+        mounts.write_text(json.dumps({"volumeMounts": [{"name": volume, "mountPath": "/mnt"}]}))
+        with pytest.raises(RefusedError, match="a container mounts a volume that is the broker's alone"):
+            injecting.kubectl(*debug)
+    mounts.write_text(json.dumps({"volumeMounts": [{"name": "data", "mountPath": "/mnt"}]}))
+    injecting.kubectl(*debug)
+    stored = json.loads(injecting.kubectl("get", "pod/pod", "--namespace=debugged", "--output=json"))["spec"]
+    assert [mount["name"] for mount in stored["ephemeralContainers"][0]["volumeMounts"]] == ["data"]
+
+
 @settings(
     max_examples=100, deadline=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
 )
@@ -94,7 +132,9 @@ def test_the_api_server_says_what_cel_python_said(injecting: ApiServer, given: J
     except admission.RefusedError as reason:
         with pytest.raises(RefusedError) as raised:
             injecting.taken(given)
-        assert str(reason) in str(raised.value)  # noqa: PT017 - both are refused, and with the same words
+        # Before it asks validating policies it looks whether every mount has its volume.
+        said = str(raised.value)
+        assert str(reason) in said or NO_VOLUME in said  # noqa: PT017 - both are refused, and with the same words
     else:
         stored, same = injecting.taken(given), injecting.taken(expected)
         assert stored["spec"] == same["spec"]
@@ -121,8 +161,7 @@ def test_whatever_the_values_hold_the_api_server_can_make_of_it(program: Path, t
     (tmp_path / "values.json").write_text(json.dumps(values))
     (tmp_path / "server").mkdir()
     with running(program, tmp_path / "server") as server:
-        server.helm(4, "install", "platform", CHART, "--values", tmp_path / "values.json")
-        server.until_refused(pod(hostNetwork=True))
+        release(server, "--values", tmp_path / "values.json")
         stored, same = server.taken(pod()), server.taken(admission.admitted(policies(**values), pod()))
     assert stored["spec"] == same["spec"]
 
@@ -185,3 +224,11 @@ def test_the_api_server_takes_the_demo_and_the_kustomize_example_in_each_field(s
     (made,) = json.loads(server.kubectl("get", "deployments", "--namespace", "demo", "--output=json"))["items"]
     assert server.taken({"metadata": {"name": "demo"}, "spec": made["spec"]["template"]["spec"]}, namespace="demo")
     server.kubectl("apply", "--dry-run=server", "--validate=strict", "--kustomize", KUSTOMIZE / "example")
+
+
+def test_the_api_server_refuses_a_workload_that_kustomize_kept_from_the_key(server: ApiServer, tmp_path: Path) -> None:
+    given = workload("Deployment", mounting("token-broker-key"))
+    given["spec"]["selector"] = {"matchLabels": given["spec"]["template"]["metadata"]["labels"]}
+    made = json.dumps(patched(tmp_path, given))
+    with pytest.raises(RefusedError, match='Not found: "only-token-broker-may-mount-this"'):
+        server.kubectl("apply", "--dry-run=server", "--filename=-", given=made)

@@ -46,7 +46,10 @@ def test_the_broker_accepts_the_file_and_the_variables(name: str, tmp_path: Path
     port = container["startupProbe"]["httpGet"]["port"]
     assert all(address.endswith(f":{port}") for address in shown["admin"]["listen"])
     (told,) = of_kind(attached(ATTACHED[name]), "Deployment")["spec"]["template"]["spec"]["containers"][0]["env"]
-    assert [f"http://127.0.0.1:{address.rpartition(':')[2]}" for address in shown["api"]["listen"]] == [told["value"]]
+    address, *sockets = shown["api"]["listen"]
+    assert f"http://127.0.0.1:{address.rpartition(':')[2]}" == told["value"]
+    enabled = ATTACHED[name].get("unixSocket", {}).get("enabled")
+    assert sockets == (["unix:/run/token-broker/api.sock"] if enabled else [])
 
 
 def test_the_broker_accepts_variables_alone(tmp_path: Path) -> None:

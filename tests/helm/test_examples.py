@@ -116,4 +116,16 @@ def test_all_workloads_share_one_configuration(folder: tuple[Path, Major]) -> No
         for made in made
         if made["kind"] in {"StatefulSet", "CronJob"}
     ]
-    assert len({template["metadata"]["annotations"]["checksum/config"] for template in templates}) == 1
+    assert len({template["metadata"]["annotations"]["checksum/token-broker-config"] for template in templates}) == 1
+
+
+def test_a_release_may_be_called_like_a_number(folder: tuple[Path, Major]) -> None:
+    for chart in CHARTS:
+        made = rendered(folder[0] / chart, major=folder[1], release="42")
+        assert list(misfits(made, "1.36")) == []
+
+
+def test_no_pod_of_an_example_gets_a_token_of_the_api_server(folder: tuple[Path, Major]) -> None:
+    for chart in CHARTS:
+        for spec in pods(objects(folder, chart)).values():
+            assert spec["automountServiceAccountToken"] is False

@@ -46,8 +46,9 @@ def workload(kind: str, *containers: Json, label: str = "true", **spec: Any) -> 
     return {"apiVersion": KINDS[kind], "kind": kind, "metadata": metadata, "spec": {"template": pod}}
 
 
-APP = {"name": "app", "image": "example/app:1"}
-MIGRATE = {"name": "migrate", "image": "example/app:1"}
+APP = {"name": "app", "image": "registry.example.com/app:1"}
+REFUSED = "only-token-broker-may-mount-this"
+MIGRATE = {"name": "migrate", "image": "registry.example.com/app:1"}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,22 @@ def test_each_kind_of_workload_gets_what_a_chart_would_include(kind: str, includ
     assert made["spec"]["volumes"] == included["spec"]["volumes"]
     assert made["metadata"]["labels"] == {"app": "a", "token-broker.dev/sidecar": "true"}
     assert made["spec"]["containers"] == [{**APP, "env": [URL]}]
+
+
+@pytest.mark.parametrize("volume", ["token-broker-key", "token-broker-config"])
+@pytest.mark.parametrize("containers", ["containers", "initContainers"])
+@pytest.mark.parametrize("kind", [*KINDS, "CronJob"])
+def test_a_mount_of_the_brokers_volumes_is_one_that_kubernetes_refuses(
+    kind: str, containers: str, volume: str, tmp_path: Path
+) -> None:
+    mounts = [{"name": name, "mountPath": f"/{place}"} for place, name in enumerate(("data", volume, volume))]
+    given = workload(kind, APP)
+    template(given)["spec"].setdefault(containers, []).append({**MIGRATE, "volumeMounts": mounts})
+    made = template(patched(tmp_path, given))["spec"]
+    assert [mount["name"] for mount in made[containers][-1]["volumeMounts"]] == ["data", REFUSED, REFUSED]
+    assert REFUSED not in {volume["name"] for volume in made["volumes"]}
+    (broker, *_) = made["initContainers"]
+    assert [mount["name"] for mount in broker["volumeMounts"]] == ["token-broker-key", "token-broker-config"]
 
 
 def test_the_sidecar_comes_before_the_init_containers_that_are_there(tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
-# The shape alone: Kyverno takes too long to build for a test. docs/injection.md says what was tried with it.
+# Kyverno itself takes too long to build for a test. docs/injection.md says what was tried with it.
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
 
 from helm.chart import CHART, REPOSITORY, WORKLOAD, of_kind, rendered, with_dependency
+from helm.kyverno import mutations, refusal
+from helm.pods import PODS
+from helm.test_injector import KEY, REFUSED, SIDECAR, mounting, pod
 
 Json = dict[str, Any]
 FILE = REPOSITORY / "helm/kyverno/inject.yaml"
@@ -64,9 +68,56 @@ def test_the_annotations_and_their_defaults_are_the_injectors() -> None:
 
 
 def test_what_is_refused_is_refused_with_the_words_of_the_injector() -> None:
+    conditions = of_kind(injector(), "MutatingAdmissionPolicy")["spec"]["matchConditions"]
     validations = of_kind(injector(), "ValidatingAdmissionPolicy")["spec"]["validations"]
-    ours = [rule["validate"]["message"] for rule in policies()[1]["spec"]["rules"]]
-    assert ours == [validation["message"] for validation in validations[:2]]
+    said = {one["name"]: other["message"] for one, other in zip(conditions[1:], validations, strict=False)}
+    for each in policies()[1]["spec"]["rules"]:
+        assert each["validate"]["message"] == said[each["name"]]
+
+
+def test_whatever_breaks_a_rule_is_refused_and_not_only_reported() -> None:
+    for policy in policies():
+        assert policy["spec"]["failurePolicy"] == "Fail"
+        assert "validationFailureAction" not in policy["spec"]
+    assert {each["validate"]["failureAction"] for each in policies()[1]["spec"]["rules"]} == {"Enforce"}
+
+
+RULES = ("pod-network", "own-processes", "volumes-free", "mounts-free")
+
+
+@pytest.mark.parametrize(("given", "sentence"), REFUSED, ids=[sentence[:40] for _, sentence in REFUSED])
+def test_a_pod_is_refused_if_the_injector_refuses_it_for_what_kyverno_is_asked_about(
+    given: Json, sentence: str
+) -> None:
+    said = refusal(policies(), given)
+    ours = any(sentence in rule(name)["validate"]["message"] for name in RULES)
+    assert (sentence in said if said else False) == ours
+
+
+@pytest.mark.parametrize("volume", ["token-broker-key", "token-broker-key-okta", "token-broker-config"])
+@pytest.mark.parametrize("containers", ["containers", "initContainers"])
+def test_no_other_container_gets_a_volume_that_kyverno_is_to_bring(containers: str, volume: str) -> None:
+    spec: Json = {containers: [mounting(volume)]}
+    given = pod(**spec)
+    assert mutations(policies(), given) == []
+    assert refusal(policies(), given) == rule("mounts-free")["validate"]["message"]
+
+
+def test_no_debug_container_gets_the_key_from_kyverno() -> None:
+    given = pod(initContainers=[SIDECAR], volumes=[KEY])
+    for volume, said in (("data", None), ("token-broker-key", rule("mounts-free")["validate"]["message"])):
+        given["spec"]["ephemeralContainers"] = [mounting(volume, name="debugger")]
+        assert refusal(policies(), given, "UPDATE") == said
+
+
+@settings(max_examples=300, deadline=None)
+@given(given=PODS)
+def test_no_pod_that_is_refused_is_given_the_key_before(given: Json) -> None:
+    changed = mutations(policies(), given)
+    assert changed in ([], ["url-for-containers", "url-for-init-containers", "sidecar"])
+    own = any(container["name"] == "token-broker" for container in given["spec"].get("initContainers", []))
+    app = any(container["name"] == "token-broker" for container in given["spec"]["containers"])
+    assert bool(changed) == (not own and not app and refusal(policies(), given) is None)
 
 
 @pytest.mark.parametrize("policy", policies(), ids=lambda policy: str(policy["metadata"]["name"]))
@@ -75,4 +126,6 @@ def test_each_rule_is_about_pods_with_the_injectors_label(policy: Json) -> None:
     assert policy["metadata"]["annotations"] == {"pod-policies.kyverno.io/autogen-controllers": "none"}
     for each in policy["spec"]["rules"]:
         (match,) = each["match"]["any"]
-        assert match == {"resources": {"kinds": ["Pod"], "operations": ["CREATE"], "selector": wanted}}
+        # Kyverno takes the addition of a debug container for an update of the Pod.
+        operations = ["CREATE", "UPDATE"] if each["name"] == "mounts-free" else ["CREATE"]
+        assert match == {"resources": {"kinds": ["Pod"], "operations": operations, "selector": wanted}}

@@ -61,6 +61,12 @@ def test_the_broker_is_restricted_whatever_the_pod_says(name: str) -> None:
             assert list(unrestricted(spec, container)) == [], found["metadata"]["name"]
 
 
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_pod_of_the_charts_own_gets_a_token_of_the_api_server(name: str) -> None:
+    for found, spec in workloads(rendered(CHART, SCENARIOS[name])):
+        assert spec["automountServiceAccountToken"] is False, found["metadata"]["name"]
+
+
 def in_texts(node: yaml.Node | None) -> Iterator[int]:
     """The lines of block scalars, which are somebody's own file."""
     if isinstance(node, yaml.ScalarNode):

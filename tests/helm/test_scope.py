@@ -144,7 +144,7 @@ def test_what_the_page_shows_works(tmp_path: Path, major: Major) -> None:
     ]
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["token-broker-key", "token-broker-config"]
     assert pod["metadata"]["labels"].keys() == {"token-broker.dev/sidecar"}
-    assert pod["metadata"]["annotations"].keys() == {"checksum/config"}
+    assert pod["metadata"]["annotations"].keys() == {"checksum/token-broker-config"}
 
 
 @BOTH

@@ -33,7 +33,9 @@ def variables(container: dict[str, Any]) -> dict[str, str]:
 
 
 def annotation(objects: list[dict[str, Any]]) -> str:
-    found: str = of_kind(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+    found: str = of_kind(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"][
+        "checksum/token-broker-config"
+    ]
     return found
 
 
@@ -111,6 +113,14 @@ def test_tokens_chosen_in_two_ways_are_refused(major: Major) -> None:
     assert "keep one of the two" in refusal(workload(), {"token-broker": both}, major=major)
 
 
+def test_a_divisor_that_is_a_number_is_a_quantity() -> None:
+    field = {"containerName": "token-broker", "resource": "limits.memory"}
+    for divisor, made in ((1, "1"), (1048576, "1.048576e+06"), ("1Mi", "1Mi")):
+        variable = {"name": "MEMORY", "valueFrom": {"resourceFieldRef": {**field, "divisor": divisor}}}
+        container = sidecar(scenario("okta") | {"extraEnv": [variable]})
+        assert container["env"][-1]["valueFrom"]["resourceFieldRef"] == {**field, "divisor": made}
+
+
 def test_openshift_chooses_the_user() -> None:
     said, left = sidecar(scenario("okta"))["securityContext"], sidecar(scenario("openshift"))["securityContext"]
     assert {"runAsUser", "runAsGroup"} & left.keys() == set()
@@ -155,7 +165,8 @@ THRESHOLDS = """
 {{- range .Values.waits }}
 {{- $values := deepCopy $sub.Values -}}
 {{- $_ := set $values "config" (mergeOverwrite (deepCopy $values.config) (dict "startup" (dict "wait" .))) -}}
-{{- $scope := dict "Chart" $sub.Chart "Values" $values "Release" $.Release "Capabilities" $.Capabilities }}
+{{- $scope := dict "Chart" $sub.Chart "Values" $values "Release" $.Release "Capabilities" $.Capabilities -}}
+{{- $_ := set $scope "Template" $.Template }}
 - {{ (include "token-broker.sidecar" $scope | fromYamlArray | first).startupProbe.failureThreshold | int64 }}
 {{- end }}
 """
@@ -189,6 +200,7 @@ def test_the_checksum_is_that_of_the_file(name: str) -> None:
 
 def test_what_is_not_in_the_file_replaces_no_pods() -> None:
     other = scenario("okta") | {"readinessProbe": {"enabled": True}, "tokens": ["default"], "fullnameOverride": "x"}
+    other |= {"unixSocket": {"enabled": True}, "sinks": {"enabled": True}}
     assert annotation(attached(scenario("okta"))) == annotation(attached(other))
 
 

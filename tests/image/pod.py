@@ -49,20 +49,36 @@ spec:
       command: [sleep, infinity]
       env:
         {{{{- include "token-broker.env" . | nindent 8 }}}}
+    {{{{- range $user, $mounts := .Values.others }}}}
+    - name: {{{{ $user }}}}
+      image: {BASE}
+      command: [sleep, infinity]
+      securityContext: {{runAsUser: {{{{ int $mounts.uid }}}}, runAsGroup: 65532}}
+      volumeMounts:
+        {{{{- range $mounts.includes }}}}
+        {{{{- include (printf "token-broker.%sMount" .) (dict "context" $) | nindent 8 }}}}
+        {{{{- end }}}}
+        {{{{- with $mounts.caller }}}}
+        {{{{- include "token-broker.callerMount" (dict "context" $ "caller" .) | nindent 8 }}}}
+        {{{{- end }}}}
+    {{{{- end }}}}
   volumes:
     {{{{- include "token-broker.volumes" . | nindent 4 }}}}
     - {{name: registered, configMap: {{name: registered}}}}
 """
 
 
-def render(folder: Path, release: str, values: Manifest) -> dict[str, Manifest]:
-    """What Helm makes of an application's chart with our dependency, by kind."""
+def render(folder: Path, release: str, values: Manifest, others: Manifest | None = None) -> dict[str, Manifest]:
+    """What Helm makes of an application's chart with our dependency, by kind.
+
+    `others` are containers beside the application, by name: {uid, includes, caller}, which mount what is shared.
+    """
     chart = folder / "reports"
     shutil.copytree(ROOT / "helm/token-broker", chart / "charts/token-broker")
     (chart / "templates").mkdir()
     for name, content in {"Chart.yaml": CHART, "values.yaml": "", "templates/pod.yaml": TEMPLATE}.items():
         (chart / name).write_text(content)
-    (folder / "values.yaml").write_text(yaml.safe_dump({"token-broker": values}))
+    (folder / "values.yaml").write_text(yaml.safe_dump({"token-broker": values, "others": others or {}}))
     command = [str(helm(4)), "template", release, str(chart), "--skip-tests", "--values", f"{folder}/values.yaml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -87,14 +103,28 @@ def for_podman(pod: Manifest, contents: dict[str, dict[str, bytes]], folder: Pat
         for unknown in ("livenessProbe", "ports", "readinessProbe", "startupProbe"):
             container.pop(unknown, None)
     for volume in spec["volumes"]:
-        source = volume.pop("secret", None) or volume.pop("configMap")
         path = folder / volume["name"]
         path.mkdir()
-        Volume(path).write(**contents[source.get("secretName") or source["name"]])
-        for file in (path / "..data").iterdir():
-            file.chmod(source.get("defaultMode", 0o644))
+        _fill(path, volume, contents)
         volume["hostPath"] = {"path": str(path), "type": "Directory"}
     return pod
+
+
+def _fill(path: Path, volume: Manifest, contents: dict[str, dict[str, bytes]]) -> None:
+    """A volume's folder as kubelet makes it; what it is is taken out of `volume`."""
+    if "emptyDir" in volume:
+        del volume["emptyDir"]
+        path.chmod(0o777)
+        return
+    source = volume.pop("secret", None) or volume.pop("configMap", None) or volume.pop("projected")
+    files: dict[str, bytes] = {}
+    for part in (one["secret"] for one in source["sources"]) if "sources" in source else (source,):
+        entries = contents[part.get("secretName") or part["name"]]
+        items = part.get("items") or [{"key": name, "path": name} for name in entries]
+        files |= {item["path"]: entries[item["key"]] for item in items}
+    Volume(path).write(**files)
+    for file in (path / "..data").iterdir():
+        file.chmod(source.get("defaultMode", 0o644))
 
 
 @contextmanager

@@ -15,43 +15,85 @@
 {{- end -}}
 
 {{- define "token-broker.configMapName" -}}
-{{- .Values.existingConfigMap | default (printf "%s-config" (include "token-broker.fullname" . | trunc 56 | trimSuffix "-")) -}}
+{{- .Values.existingConfigMap | default (include "token-broker.objectName" (dict "scope" . "suffix" "config")) -}}
 {{- end -}}
 
-{{/* Sets config: the sections that the chart looks into, each of them a map. */}}
+{{/* Sets config: the sections that the chart looks into, each of them a map; {} where it knows no configuration. */}}
 {{- define "token-broker.readConfig" -}}
-{{- $config := .scope.Values.config | default dict -}}
+{{- $values := .scope.Values -}}
+{{- $config := $values.config -}}
 {{- $at := printf "%sconfig" .prefix -}}
-{{- if and $config .scope.Values.existingConfigMap -}}
+{{- if and $config $values.existingConfigMap -}}
 {{- fail (printf "%s and %sexistingConfigMap are both set; keep one of the two" $at .prefix) -}}
 {{- end -}}
-{{- if kindIs "string" $config -}}
+{{- if not (regexMatch "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$" ($values.existingConfigMap | default "" | toString)) -}}
+{{- fail (printf "%sexistingConfigMap is to be the name of a ConfigMap, which holds the configuration" .prefix) -}}
+{{- end -}}
+{{- if and $config (kindIs "string" $config) -}}
 {{- $config = fromYaml $config -}}
-{{- with $config.Error -}}
-{{- fail (printf "%s is text, and not YAML that holds keys: %s" $at .) -}}
+{{- if hasKey $config "Error" -}}
+{{- fail (printf "%s is text, and not YAML that holds keys: %s" $at ($config.Error | replace "error converting YAML to JSON: " "" | replace "error unmarshaling JSON: while decoding JSON: " "")) -}}
+{{- end -}}
+{{- if not $config -}}
+{{- fail (printf "%s is text in which there is nothing but space and comments; write clients and tokens, or leave it out" $at) -}}
 {{- end -}}
 {{- end -}}
+{{- include "token-broker.checkForm" (dict "at" $at "value" ($config | default dict) "form" (include "token-broker.configForm" . | fromYaml)) -}}
 {{- $known := dict -}}
-{{- range $section := list "api" "admin" "startup" "clients" "tokens" -}}
-{{- $content := index $config $section -}}
-{{- if not (or (kindIs "map" $content) (empty $content)) -}}
-{{- fail (printf "%s.%s must hold keys, not a list or a single value" $at $section) -}}
-{{- end -}}
-{{- $_ := set $known $section ($content | default dict) -}}
-{{- end -}}
-{{- range $section, $port := dict "api" $known.api "admin" $known.admin -}}
-{{- if $port.listen -}}
-{{- fail (printf "%s.%s.listen is the chart's to say, so that probes and listeners agree; change %sports.%s instead" $at $section $.prefix $section) -}}
-{{- end -}}
-{{- end -}}
 {{- if $config -}}
+{{- range $section := list "api" "admin" "startup" "clients" "tokens" -}}
+{{- $_ := set $known $section (index $config $section | default dict) -}}
+{{- end -}}
+{{- range $section := list "api" "admin" -}}
+{{- if (index $known $section).listen -}}
+{{- fail (printf "%s.%s.listen is the chart's to say, so that probes and listeners agree; change %sports.%s instead%s" $at $section $.prefix $section (eq $section "api" | ternary (printf ", or switch on %sunixSocket" $.prefix) "")) -}}
+{{- end -}}
+{{- end -}}
 {{- range .tokens -}}
 {{- if not (hasKey $known.tokens .) -}}
 {{- fail (printf "there is no token %q to choose; %s.tokens has %s" . $at (keys $known.tokens | sortAlpha | join ", ")) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $_ := set . "config" (empty $config | ternary dict $known) -}}
+{{- $_ := set . "config" $known -}}
+{{- end -}}
+
+{{/* What the chart reads of a configuration; "*" is any name. The broker checks the rest. */}}
+{{- define "token-broker.configForm" -}}
+api: {callers: {"*": {secret_file: text}}}
+admin: {}
+startup: {}
+clients:
+  "*":
+    private_key: &key {file: text, kid_file: text, passphrase_file: text, certificate_file: text}
+    private_keys: [*key]
+    assertion_file: text
+tokens: {"*": {client: text, sinks: [{path: text}]}}
+{{- end -}}
+
+{{/* Fails when what is written is of another form; a text has no schema. */}}
+{{- define "token-broker.checkForm" -}}
+{{- if kindIs "invalid" .value -}}
+{{- else if kindIs "map" .form -}}
+{{- if not (kindIs "map" .value) -}}
+{{- fail (printf "%s must hold keys, not a list or a single value" .at) -}}
+{{- end -}}
+{{- range $name, $value := .value -}}
+{{- $form := hasKey $.form $name | ternary (index $.form $name) (index $.form "*") -}}
+{{- if not (kindIs "invalid" $form) -}}
+{{- include "token-broker.checkForm" (dict "at" (printf "%s.%s" $.at $name) "value" $value "form" $form) -}}
+{{- end -}}
+{{- end -}}
+{{- else if kindIs "slice" .form -}}
+{{- if not (kindIs "slice" .value) -}}
+{{- fail (printf "%s must be a list" .at) -}}
+{{- end -}}
+{{- range $position, $value := .value -}}
+{{- include "token-broker.checkForm" (dict "at" (printf "%s[%d]" $.at $position) "value" $value "form" (first $.form)) -}}
+{{- end -}}
+{{- else if not (kindIs "string" .value) -}}
+{{- fail (printf "%s must be text; put quotes around it" .at) -}}
+{{- end -}}
 {{- end -}}
 
 {{/*

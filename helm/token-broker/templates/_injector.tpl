@@ -1,19 +1,22 @@
 {{/*
 What the API server adds to a labelled Pod, as CEL. The sidecar and its volumes are those that an application's chart
-includes: they are rendered once with stand-ins for the Secret and the ConfigMap, and translated.
+includes: they are rendered once, and translated.
 */}}
 
 {{- define "token-broker.injectorName" -}}
-{{- printf "%s-injector" (include "token-broker.fullname" . | trunc 54 | trimSuffix "-") -}}
+{{- include "token-broker.objectName" (dict "scope" . "suffix" "injector") -}}
 {{- end -}}
 
-{{/* Sets sidecar (a list of one) and podVolumes, with the stand-ins. */}}
+{{/* Sets sidecar (a list of one) and podVolumes, of which the first two are the Pod's Secret and ConfigMap. */}}
 {{- define "token-broker.injected" -}}
-{{- $key := dict "existingSecret" "annotated-secret" "items" list -}}
-{{- $_ := set . "values" (dict "key" $key "keys" dict "config" dict "existingConfigMap" "annotated-config" "tokens" list) -}}
+{{- $key := dict "existingSecret" "stand-in" "items" list -}}
+{{- $_ := set . "values" (dict "key" $key "keys" dict "config" dict "existingConfigMap" "stand-in" "tokens" list) -}}
 {{- include "token-broker.variant" . -}}
 {{- $_ := set . "sidecar" (include "token-broker.sidecar" .scope | fromYamlArray) -}}
 {{- $_ := set . "podVolumes" (include "token-broker.volumes" .scope | fromYamlArray) -}}
+{{- /* By their place, not by the name that stands in: a Secret of extraVolumes may be called so. */ -}}
+{{- $_ := set (index .podVolumes 0).secret "secretName" (dict "=" "variables.secret") -}}
+{{- $_ := set (index .podVolumes 1).configMap "name" (dict "=" "variables.config") -}}
 {{- range .root.Values.extraEnv -}}
 {{- if eq .name "TOKEN_BROKER_TOKENS" -}}
 {{- fail "extraEnv sets TOKEN_BROKER_TOKENS, which an injected Pod chooses by the annotation token-broker.dev/tokens; take it out of the release that has injector.enabled" -}}
@@ -26,7 +29,8 @@ includes: they are rendered once with stand-ins for the Secret and the ConfigMap
 
 {{/*
 A value as a CEL literal of `type`, the path of its field from Object. The API server compares that path with where the
-value is put, and takes no map of mixed types: only a field that maps strings to strings is written as one.
+value is put, and takes no map of mixed types: only a field that maps strings to strings is written as one. {"=": …} is
+an expression already.
 */}}
 {{- define "token-broker.cel" -}}
 {{- $brackets := list "[" "]" -}}
@@ -48,6 +52,8 @@ value is put, and takes no map of mixed types: only a field that maps strings to
 {{- end -}}
 {{- if not (or (kindIs "map" .value) (kindIs "slice" .value)) -}}
 {{- toJson .value -}}
+{{- else if and (kindIs "map" .value) (hasKey .value "=") -}}
+{{- index .value "=" -}}
 {{- else if lt (len (join ", " $parts)) 80 -}}
 {{- first $brackets }}{{ join ", " $parts }}{{ last $brackets -}}
 {{- else -}}
@@ -74,16 +80,27 @@ object.metadata.annotations[{{ $key }}].matches({{ toJson .pattern }})
 has(object.spec.initContainers) && object.spec.initContainers.exists(c, c.name == "token-broker")
 {{- end -}}
 
+{{/* That a volume's name does not begin with `prefix`, and is none of `names`. */}}
+{{- define "token-broker.otherVolume" -}}
+!{{ .name }}.startsWith({{ toJson .prefix }}){{ with .names }} && !({{ $.name }} in {{ toJson . }}){{ end }}
+{{- end -}}
+
 {{/*
 Pods that the injector leaves alone, and which are then refused with the message: what is not true of them. A mutation
-cannot say why it does not take place. Each has to hold of a Pod that has been injected, too.
+cannot say why it does not take place. Each has to hold of a Pod that has been injected, too, and of one that a debug
+container is added to.
 */}}
 {{- define "token-broker.injectable" -}}
 {{- $name := "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?" -}}
 {{- $token := "[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?" -}}
-{{- $volumes := list -}}
-{{- range .podVolumes -}}
-{{- $volumes = append $volumes .name -}}
+{{- $added := list -}}
+{{- /* The broker's alone. Its socket, files with tokens and a caller's secret are for whoever mounts them. */ -}}
+{{- $private := list "token-broker-config" "token-broker-callers" -}}
+{{- range .root.Values.extraVolumes -}}
+{{- $added = append $added .name -}}
+{{- if not (hasKey . "emptyDir") -}}
+{{- $private = append $private .name -}}
+{{- end -}}
 {{- end -}}
 {{- $ports := .root.Values.ports -}}
 - name: pod-network
@@ -134,9 +151,21 @@ cannot say why it does not take place. Each has to hold of a Pod that has been i
 - name: volumes-free
   expression: |-
     {{ include "token-broker.hasSidecar" . }} ||
-    !has(object.spec.volumes) || object.spec.volumes.all(v, !(v.name in {{ toJson $volumes }}))
+    !has(object.spec.volumes) ||
+    object.spec.volumes.all(v, {{ include "token-broker.otherVolume" (dict "name" "v.name" "prefix" "token-broker-" "names" $added) }})
   message: >-
-    a volume of the Pod has a name that the injector needs ({{ join ", " $volumes }}); give it another name
+    a volume of the Pod has a name that is kept for the broker's ({{ prepend $added "token-broker-*" | join ", " }}); give it another name
+- name: mounts-free
+  expression: |-
+    (
+      object.spec.containers +
+      (has(object.spec.initContainers) ? object.spec.initContainers.filter(c, c.name != "token-broker") : []) +
+      (has(object.spec.ephemeralContainers) ? object.spec.ephemeralContainers : [])
+    ).all(c, !has(c.volumeMounts) || c.volumeMounts.all(m,
+      {{ include "token-broker.otherVolume" (dict "name" "m.name" "prefix" "token-broker-key" "names" $private) }}))
+  message: >-
+    a container mounts a volume that is the broker's alone ({{ prepend $private "token-broker-key*" | join ", " }});
+    take that mount out, and let the container ask the broker for tokens
 {{- end -}}
 
 {{/* What both policies are asked about. */}}

@@ -1,14 +1,17 @@
 {{/*
-Sets mounts, and what is behind them: secrets, the keys of the clients that the chosen tokens need; configMap, "" where
-the configuration comes in another way.
+Sets mounts, of the broker's container; volumes, what is behind them; files, where the configuration's files can be.
 */}}
 {{- define "token-broker.readMounts" -}}
 {{- $_ := set . "mounts" list -}}
-{{- $_ := set . "secrets" list -}}
+{{- $_ := set . "volumes" list -}}
+{{- $_ := set . "files" list -}}
 {{- include "token-broker.readClients" . -}}
 {{- include "token-broker.mountKeys" . -}}
-{{- include "token-broker.checkKeyFiles" . -}}
 {{- include "token-broker.mountConfig" . -}}
+{{- include "token-broker.mountShared" . -}}
+{{- include "token-broker.checkMounts" . -}}
+{{- include "token-broker.checkFiles" . -}}
+{{- include "token-broker.checkUsers" . -}}
 {{- end -}}
 
 {{/* Sets clients: those that the chosen tokens need; the broker leaves out the others too. */}}
@@ -23,6 +26,16 @@ the configuration comes in another way.
 {{- end -}}
 {{- end -}}
 {{- $_ := set . "clients" $clients -}}
+{{- end -}}
+
+{{/* Adds a volume, and its mount in the broker's container: pod, volume (a map), path, and writable where it is. */}}
+{{- define "token-broker.mount" -}}
+{{- $mount := dict "name" .volume.name "mountPath" .path -}}
+{{- if not .writable -}}
+{{- $_ := set $mount "readOnly" true -}}
+{{- end -}}
+{{- $_ := set .pod "mounts" (append .pod.mounts $mount) -}}
+{{- $_ := set .pod "volumes" (append .pod.volumes .volume) -}}
 {{- end -}}
 
 {{- define "token-broker.mountKeys" -}}
@@ -46,70 +59,47 @@ the configuration comes in another way.
 
 {{/* One Secret, and its mount, which no other container has. */}}
 {{- define "token-broker.mountKey" -}}
-{{- $name := .key.existingSecret | default "" -}}
-{{- if not (regexMatch "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$" $name) -}}
-{{- fail (printf "%s%s.existingSecret is to be the name of a Secret, which holds the private key" .pod.prefix .at) -}}
+{{- include "token-broker.secretName" (dict "at" (printf "%s%s" .pod.prefix .at) "name" .key.existingSecret "what" "which holds the private key") -}}
+{{- /* 0444, as a number that every YAML reads alike: the files are root's, and an fsGroup is the Pod's to set. */ -}}
+{{- $secret := dict "secretName" .key.existingSecret "defaultMode" 292 -}}
+{{- with .key.items -}}
+{{- $_ := set $secret "items" . -}}
 {{- end -}}
-{{- $_ := set .pod "mounts" (append .pod.mounts (dict "name" .volume "mountPath" .path)) -}}
-{{- $_ := set .pod "secrets" (append .pod.secrets (dict "volume" .volume "path" .path "name" $name "items" .key.items)) -}}
+{{- include "token-broker.mount" (dict "pod" .pod "volume" (dict "name" .volume "secret" $secret) "path" .path) -}}
+{{- range .key.items -}}
+{{- $_ := set $.pod "files" (append $.pod.files (dict "path" (printf "%s/%s" $.path .path))) -}}
+{{- else -}}
+{{- $_ := set .pod "files" (append .pod.files (dict "folder" .path "of" (printf "entry of Secret %s" .key.existingSecret))) -}}
+{{- end -}}
 {{- end -}}
 
-{{/* A volume's name is a DNS label, shorter and of fewer characters than a client's; no two become the same. */}}
+{{- define "token-broker.secretName" -}}
+{{- if not (regexMatch "^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$" (.name | default "" | toString)) -}}
+{{- fail (printf "%s.existingSecret is to be the name of a Secret, %s" .at .what) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "token-broker.keyVolume" -}}
-{{- if regexMatch "^[-a-z0-9]{1,46}$" . -}}
-token-broker-key-{{ . }}
-{{- else -}}
-token-broker-key-{{ regexReplaceAll "[^-a-z0-9]" . "-" | trunc 37 }}-{{ sha256sum . | trunc 8 }}
-{{- end -}}
+{{- include "token-broker.volumeName" (list "token-broker-key" .) -}}
 {{- end -}}
 
-{{/* Every key file of the configuration has to be mounted. A relative path, or one with a variable, is left alone. */}}
-{{- define "token-broker.checkKeyFiles" -}}
-{{- $extra := .scope.Values.extraVolumeMounts -}}
-{{- $wanted := dict -}}
-{{- range $client, $content := .clients -}}
-{{- $keys := pick ($content | default dict) "private_key" -}}
-{{- range $position, $key := ($content | default dict).private_keys -}}
-{{- $_ := set $keys (printf "private_keys[%d]" $position) $key -}}
-{{- end -}}
-{{- range $place, $key := $keys -}}
-{{- range $name, $path := pick ($key | default dict) "file" "kid_file" "passphrase_file" -}}
-{{- $_ := set $wanted (printf "%sconfig.clients.%s.%s.%s" $.prefix $client $place $name) ($path | default "") -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- if and (or $wanted (not .config)) (not .secrets) (not $extra) -}}
-{{- fail (printf "there is no private key: name the Secret that holds it in %skey.existingSecret, or one for each client under %skeys; one that comes in another way needs %sextraVolumeMounts" .prefix .prefix .prefix) -}}
-{{- end -}}
-{{- range $place, $path := $wanted -}}
-{{- $path = regexReplaceAll "^/run/" $path "/var/run/" -}}
-{{- $there := or (not (hasPrefix "/" $path)) (contains "${" $path) -}}
-{{- $have := list -}}
-{{- range $secret := $.secrets -}}
-{{- range .items -}}
-{{- $have = append $have (printf "%s/%s" $secret.path .path) -}}
+{{/* A volume's name is a DNS label, shorter and of fewer characters than the name in it; no two become the same. */}}
+{{- define "token-broker.volumeName" -}}
+{{- $name := last . -}}
+{{- $room := sub 62 (len (first .)) | int -}}
+{{- if and (regexMatch "^[-a-z0-9]+$" $name) (le (len $name) $room) -}}
+{{- printf "%s-%s" (first .) $name -}}
 {{- else -}}
-{{- $have = append $have (printf "%s/<entry of Secret %s>" .path .name) -}}
-{{- $there = or $there (eq (dir $path) .path) -}}
-{{- end -}}
-{{- end -}}
-{{- range $extra -}}
-{{- $have = append $have .mountPath -}}
-{{- $there = or $there (eq $path .mountPath) (hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) $path) -}}
-{{- end -}}
-{{- if not (or $there (has $path $have)) -}}
-{{- fail (printf "%s is %s, and nothing is mounted there; mounted is %s" $place $path (join ", " $have)) -}}
-{{- end -}}
+{{- printf "%s-%s-%s" (first .) (regexReplaceAll "[^-a-z0-9]" $name "-" | trunc (sub $room 9 | int)) (sha256sum $name | trunc 8) -}}
 {{- end -}}
 {{- end -}}
 
 {{/* A broker without a file may be told everything by variables, or find one that the chart knows nothing of. */}}
 {{- define "token-broker.mountConfig" -}}
 {{- $values := .scope.Values -}}
-{{- $_ := set . "configMap" "" -}}
 {{- if or $values.config $values.existingConfigMap -}}
-{{- $_ := set . "configMap" (include "token-broker.configMapName" .scope) -}}
-{{- $_ := set . "mounts" (append .mounts (dict "name" "token-broker-config" "mountPath" "/etc/token-broker")) -}}
+{{- $volume := dict "name" "token-broker-config" "configMap" (dict "name" (include "token-broker.configMapName" .scope)) -}}
+{{- include "token-broker.mount" (dict "pod" . "volume" $volume "path" "/etc/token-broker") -}}
 {{- else -}}
 {{- $elsewhere := false -}}
 {{- range $values.extraEnv -}}

@@ -4,7 +4,7 @@ they are given, in this order:
   called, template             what the template was called with, and its name
   scope, prefix, tokens        this chart's own scope, what stands before its values in the values file, the chosen tokens
   config, clients              what the chart knows of the configuration ({}: nothing), and the clients of those tokens
-  mounts, secrets, configMap   what the container mounts, and what is behind it
+  mounts, volumes, files       what the container mounts, what is behind that, and which files can be there
 */}}
 {{- define "token-broker.resolve" -}}
 {{- include "token-broker.scope" . -}}
@@ -31,21 +31,27 @@ they are given, in this order:
 {{- $chart := $called -}}
 {{- if hasKey $called "context" -}}
 {{- $chart = $called.context -}}
-{{- range keys (omit $called "context" "tokens") | sortAlpha -}}
-{{- fail (printf "%s knows context and tokens, not %s" $.template .) -}}
+{{- $knows := .knows | default (list "context" "tokens") -}}
+{{- range keys $called | sortAlpha -}}
+{{- if not (has . $knows) -}}
+{{- fail (printf "%s knows %s, not %s" $.template (join " and " $knows) .) -}}
 {{- end -}}
 {{- end -}}
-{{- if not (and (kindIs "map" $chart) (hasKey $chart "Chart")) -}}
+{{- end -}}
+{{- if not (and (kindIs "map" $chart) (hasKey $chart "Chart") (hasKey $chart "Template")) -}}
 {{- fail (printf "%s wants the scope of a chart, or (dict \"context\" $ \"tokens\" (list …))" .template) -}}
 {{- end -}}
 {{- $ours := list -}}
+{{- $folder := trimSuffix "/templates" $chart.Template.BasePath -}}
 {{- /* Not by the name: an alias changes it, here and in the dependency's own scope. */ -}}
 {{- if index ($chart.Chart.Annotations | default dict) "token-broker.dev/chart" -}}
 {{- $ours = list $chart -}}
 {{- else -}}
 {{- range $chart.Subcharts -}}
 {{- if index (.Chart.Annotations | default dict) "token-broker.dev/chart" -}}
-{{- $ours = append $ours . -}}
+{{- /* Where it is, which its objects are named after, Helm says within its own templates only. */ -}}
+{{- $template := dict "BasePath" (printf "%s/charts/%s/templates" $folder .Chart.Name) -}}
+{{- $ours = append $ours (dict "Chart" .Chart "Values" .Values "Release" .Release "Capabilities" .Capabilities "Template" $template) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -61,33 +67,5 @@ they are given, in this order:
 {{- $_ := set . "tokens" (hasKey $called "tokens" | ternary $called.tokens $scope.Values.tokens) -}}
 {{- if not (kindIs "slice" .tokens) -}}
 {{- fail (printf "%s wants tokens as a list of names: (list \"reports\")" .template) -}}
-{{- end -}}
-{{- end -}}
-
-{{/*
-Fails when a value is a private key, or has one in it: it would be stored with the release, and `helm get values` would
-print it. PEM, the same in base64, or a JWK, whose private half is "d" for every type of key (RFC 7518, RFC 8037).
-*/}}
-{{- define "token-broker.refuseKeys" -}}
-{{- $found := false -}}
-{{- if kindIs "map" .value -}}
-{{- $found = and (hasKey .value "kty") (hasKey .value "d") -}}
-{{- range $name, $value := .value -}}
-{{- include "token-broker.refuseKeys" (dict "at" (printf "%s.%s" $.at $name | trimPrefix ".") "value" $value) -}}
-{{- end -}}
-{{- else if kindIs "slice" .value -}}
-{{- range $position, $value := .value -}}
-{{- include "token-broker.refuseKeys" (dict "at" (printf "%s[%d]" $.at $position) "value" $value) -}}
-{{- end -}}
-{{- else if kindIs "string" .value -}}
-{{- $text := .value -}}
-{{- range regexFindAll "LS0tLS1CRUdJTi[A-Za-z0-9+/]+=*" .value -1 -}}
-{{- $text = printf "%s\n%s" $text (b64dec .) -}}
-{{- end -}}
-{{- $jwk := and (regexMatch "\\bkty\\b" $text) (regexMatch "(^|[{,\\s\"'])d[\"']?\\s*:" $text) -}}
-{{- $found = or $jwk (contains "PRIVATE KEY-----" $text) -}}
-{{- end -}}
-{{- if $found -}}
-{{- fail (printf "%s holds a private key, which would be stored with every release; put the key into a Secret, and the name of that into key.existingSecret" .at) -}}
 {{- end -}}
 {{- end -}}

@@ -52,16 +52,9 @@ the volumes of a workload are to be given the same.
   terminationMessagePolicy: FallbackToLogsOnError
   securityContext:
     {{- include "token-broker.securityContext" $pod.scope | nindent 4 }}
-  {{- if or $pod.mounts $values.extraVolumeMounts }}
+  {{- with concat $pod.mounts ($values.extraVolumeMounts | default list) }}
   volumeMounts:
-    {{- range $pod.mounts }}
-    - name: {{ .name }}
-      mountPath: {{ .mountPath }}
-      readOnly: true
-    {{- end }}
-    {{- range $values.extraVolumeMounts }}
-    {{- list . | toYaml | nindent 4 }}
-    {{- end }}
+    {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- end -}}
 
@@ -69,29 +62,9 @@ the volumes of a workload are to be given the same.
 {{- define "token-broker.volumes" -}}
 {{- $pod := dict "called" . "template" "token-broker.volumes" -}}
 {{- include "token-broker.resolve" $pod -}}
-{{- include "token-broker.podVolumes" $pod | trim -}}
+{{- with concat $pod.volumes ($pod.scope.Values.extraVolumes | default list) -}}
+{{- toYaml . -}}
 {{- end -}}
-
-{{- define "token-broker.podVolumes" -}}
-{{- range .secrets }}
-- name: {{ .volume }}
-  secret:
-    secretName: {{ .name }}
-    {{- /* 0444, as a number that every YAML reads alike: the files are root's, and an fsGroup is the Pod's to set. */}}
-    defaultMode: 292
-    {{- with .items }}
-    items:
-      {{- toYaml . | nindent 6 }}
-    {{- end }}
-{{- end }}
-{{- with .configMap }}
-- name: token-broker-config
-  configMap:
-    name: {{ . }}
-{{- end }}
-{{- with .scope.Values.extraVolumes }}
-{{ toYaml . }}
-{{- end }}
 {{- end -}}
 
 {{/* Items of env of the containers that ask for tokens. */}}
@@ -112,7 +85,7 @@ token-broker.dev/sidecar: "true"
 {{- $pod := dict "called" . "template" "token-broker.podAnnotations" -}}
 {{- include "token-broker.scope" $pod -}}
 {{- $values := $pod.scope.Values -}}
-checksum/config: {{ include "token-broker.configFile" $pod.scope | default $values.existingConfigMap | sha256sum }}
+checksum/token-broker-config: {{ include "token-broker.configFile" $pod.scope | default $values.existingConfigMap | sha256sum | quote }}
 {{- end -}}
 
 {{/* The chart's own variables, less those that extraEnv replaces, then extraEnv: no name may be there twice. */}}
@@ -120,12 +93,13 @@ checksum/config: {{ include "token-broker.configFile" $pod.scope | default $valu
 {{- $values := .scope.Values -}}
 {{- $own := dict
   "TOKEN_BROKER_ADMIN_LISTEN" (printf ":%d" (int $values.ports.admin))
-  "TOKEN_BROKER_API_LISTEN" (printf "localhost:%d" (int $values.ports.api)) -}}
+  "TOKEN_BROKER_API_LISTEN" (printf "localhost:%d%s" (int $values.ports.api) (ternary ",unix:/run/token-broker/api.sock" "" $values.unixSocket.enabled)) -}}
 {{- with .tokens -}}
 {{- $_ := set $own "TOKEN_BROKER_TOKENS" (join "," .) -}}
 {{- end -}}
+{{- $extra := deepCopy ($values.extraEnv | default list) -}}
 {{- $said := list -}}
-{{- range $values.extraEnv -}}
+{{- range $extra -}}
 {{- if has .name $said -}}
 {{- fail (printf "%sextraEnv has %s twice; keep one of them" $.prefix .name) -}}
 {{- end -}}
@@ -133,6 +107,12 @@ checksum/config: {{ include "token-broker.configFile" $pod.scope | default $valu
 {{- fail (printf "%sextraEnv sets TOKEN_BROKER_TOKENS, and tokens are chosen too; keep one of the two" $.prefix) -}}
 {{- end -}}
 {{- $said = append $said .name -}}
+{{- /* A quantity, which people write as a number, and an API server knows as text. */ -}}
+{{- with (.valueFrom | default dict).resourceFieldRef -}}
+{{- if hasKey . "divisor" -}}
+{{- $_ := set . "divisor" (toString .divisor) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- range $name, $value := $own }}
 {{- if not (has $name $said) }}
@@ -140,7 +120,7 @@ checksum/config: {{ include "token-broker.configFile" $pod.scope | default $valu
   value: {{ $value | quote }}
 {{- end }}
 {{- end }}
-{{- with $values.extraEnv }}
+{{- with $extra }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}

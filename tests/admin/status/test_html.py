@@ -2,15 +2,17 @@
 
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 from broker.admin.status import html
 from broker.admin.status.sentences import SYMBOLS
 from broker.errors import NetworkError, RefusalError
-from broker.events import ClockMeasured, KeyRefused, Warned
+from broker.events import ClockMeasured, KeyRefused, Listening, Warned
 from broker.settings import KeySettings, TokenSettings
 from status_scenes import Scene, a_client, one_token, write_key
 
@@ -161,6 +163,14 @@ def test_one_token_is_shown_unfolded_and_several_are_not(tmp_path: Path) -> None
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\u202e\x00\x1b[2J"
 
 
+def texts(scene: Scene) -> str:
+    """What people read; raises where markup came of a text from outside."""
+    page = read(scene)
+    assert not {tag for tag, _ in page.found} & {"img", "b"}
+    assert len(page.all("script")) == 1
+    return page.text
+
+
 async def test_no_text_from_outside_becomes_markup(tmp_path: Path) -> None:
     file = tmp_path / "<b>key.jwk"
     write_key(file, 1, "\"><script>alert('kid')</script>")
@@ -173,18 +183,50 @@ async def test_no_text_from_outside_becomes_markup(tmp_path: Path) -> None:
                 private_keys=(KeySettings(file=str(file)),),
             )
         },
-        {"t": TokenSettings(client="okta", scopes=(EVIL,), audience=EVIL, resource=(EVIL,))},
+        {"t": TokenSettings(client="okta", scopes=(EVIL, "<b>granted"), audience=EVIL, resource=(EVIL,))},
     )
     await scene.keys["okta"].load()
     scene.endpoints["okta"] = f"https://a.example/{EVIL}"
-    scene.hold("t", scope=f"{EVIL} <script>")
+    scene.hold("t", scope=f"{EVIL} <script> <b>granted")
     scene.fail("t", RefusalError(400, EVIL, EVIL))
     scene.tell(Warned(detail=EVIL), KeyRefused(client="okta", file=str(file), detail=EVIL, kept=True))
-    page = read(scene)
-    assert not {tag for tag, _ in page.found} & {"img", "b"}
-    assert len(page.all("script")) == 1
-    assert page.text.count("<script>alert(1)</script>") >= 8
+    scene.tell(Listening(listener="api", addresses=("unix:/run/<b>.sock",)))
+    assert texts(scene).count("<script>alert(1)</script>") >= 8
     assert not {"\u202e", "\x1b", "\x00"} & set(html.render(scene.seen()))
+
+
+def test_names_become_no_markup_though_the_configuration_takes_none_of_these() -> None:
+    names, client = ('"><b>one', '"><b>two'), '"><b>okta'
+    scene = Scene({client: a_client()}, {name: TokenSettings(client=client) for name in names})
+    for name in names:
+        scene.fail(name, RefusalError(401, "invalid_client", "The client_assertion signature is invalid."))
+    said = texts(scene)
+    scene.fail(names[0], NetworkError("connect", "<b>idp:443", "<b>refused"))
+    assert "No connection to <b>idp:443 was made." in texts(scene)
+    for sentence in ('missing: "><b>one and "><b>two', 'as "><b>one', 'token-broker jwks --client "><b>okta'):
+        assert sentence in said
+
+
+@pytest.mark.parametrize("kept", [False, True])
+async def test_the_refusal_of_a_key_file_becomes_no_markup(tmp_path: Path, *, kept: bool) -> None:
+    file = tmp_path / "<b>key.jwk"
+    scene = Scene({"okta": a_client(private_keys=(KeySettings(file=str(file)),))}, {"t": TokenSettings(client="okta")})
+    if kept:
+        write_key(file, 1, None)
+        await scene.keys["okta"].load()
+    file.write_text("broken")
+    await scene.keys["okta"].load()
+    (state,) = scene.key_states("okta")
+    assert state.refusal
+    assert state.refusal.startswith(str(file))
+    # With the key, and where the key before it stays in use once more among the remarks.
+    assert texts(scene).count(state.refusal) == 1 + kept
+
+
+def test_the_name_of_the_host_becomes_no_markup() -> None:
+    scene = one_token()
+    scene.sources = replace(scene.sources, host="<b>pod</b><img src=x>")
+    assert "<b>pod</b><img src=x>" in texts(scene)
 
 
 def test_two_hundred_tokens_take_no_more_than_their_share_of_the_loop() -> None:

@@ -1,11 +1,15 @@
 """What curl prints."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from broker.admin.status import text
-from broker.events import ConfigChanged
+from broker.errors import RefusalError
+from broker.events import ConfigChanged, Warned
+from broker.settings import KeySettings, TokenSettings
 from browser.pictures import five_tokens, trouble
-from status_scenes import one_token
+from status_scenes import Scene, a_client, one_token, write_key
 
 
 async def test_a_calm_broker_is_a_line_for_each_token_and_client(tmp_path: Path) -> None:
@@ -39,3 +43,25 @@ def test_what_was_asked_for_and_not_granted_is_said() -> None:
     scene = one_token()
     scene.hold("users-api", scope="okta.users.read")
     assert "\n  not granted: okta.groups.read\n" in text.render(scene.seen())
+
+
+async def test_no_text_from_outside_begins_a_line_or_moves_the_cursor(tmp_path: Path) -> None:
+    evil = "\x1b[2J\u202e\nforged: good\r"
+    files = [tmp_path / f"{name}{evil}" for name in ("good", "bad")]
+    write_key(files[0], 1, None)
+    files[1].write_text("broken")
+    keys = tuple(KeySettings(file=str(file)) for file in files)
+    scene = Scene(
+        {"okta": a_client(issuer=f"https://a.example/{evil}", private_keys=keys)},
+        {"t": TokenSettings(client="okta", scopes=(evil,))},
+    )
+    await scene.keys["okta"].load()
+    scene.hold("t", scope="")
+    scene.fail("t", RefusalError(400, evil, evil))
+    scene.tell(Warned(detail=evil))
+    scene.sources = replace(scene.sources, host=f"pod{evil}")
+    said = text.render(scene.seen())
+    assert not [line for line in said.splitlines() if line.startswith("forged")]
+    assert all(line.isprintable() for line in said.split("\n"))
+    for title in ("good", "bad", "refused", "said", "not granted", "on pod", "▲", "client okta: https://a.example/"):
+        assert re.search(rf"{re.escape(title)}.*\[2J ?forged: good", said), title
