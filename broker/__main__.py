@@ -15,6 +15,7 @@ from broker.errors import ConfigError
 COMMANDS = {
     "run": "Keep tokens fresh and hand them out.",
     "demo": "See it work on this machine, no account needed.",
+    "check": "Try the whole chain once, and say what to mend.",
     "token": "Ask a running broker for a token.",
     "keygen": "Make a key pair.",
     "jwks": "Print the public keys of a client.",

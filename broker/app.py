@@ -3,66 +3,36 @@
 import asyncio
 import random
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from broker import __version__
+from broker import __version__, client
 from broker.admin import status
 from broker.admin.health import Health
 from broker.admin.server import Admin
 from broker.admin.status.history import History
+from broker.boot_clock import boot_clock
+from broker.client import Client
 from broker.diagnosis import Diagnosis
-from broker.discovery import Discovery
-from broker.events import ConfigChanged, Crashed, Event, Listening, Observer, Reloading, Started
-from broker.grant import Grant
+from broker.events import ConfigChanged, Listening, Observer, Reloading, Started
+from broker.fan_out import FanOut
 from broker.handout.callers import Callers
 from broker.handout.files import Sink
+from broker.handout.proof import Bound
 from broker.handout.server import Handout
-from broker.keys.watch import KeyFiles
 from broker.listener import Listener
 from broker.observers.metrics import Metrics
-from broker.providers import PRESETS
 from broker.refresher import Refresher
 from broker.settings import ClientSettings, Settings
 from broker.store import Store
-from broker.transport import Transport
 
 #: Requests under way to one authorization server: enough for 200 tokens, far below Okta's limit of 35 to 75.
 MAX_REQUESTS_PER_SERVER = 8
 #: Seconds between two looks at the configuration file.
 CONFIG_POLL = 10.0
-#: Seconds since boot, suspension included; elsewhere than on Linux the nearest to it.
-BOOT_TIME: Callable[[], float] = time.monotonic
-if sys.platform == "linux":
-    BOOT_TIME = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
-
-
-def boot_clock(wall: Callable[[], float] = time.time, boot: Callable[[], float] = BOOT_TIME) -> Callable[[], float]:
-    """Epoch seconds that never step: the boot-time clock, anchored once to the wall clock."""
-    anchor = wall() - boot()
-    return lambda: anchor + boot()
-
-
-class FanOut:
-    """Tells every observer. One that raises has a bug; it costs neither a token nor the others their turn."""
-
-    def __init__(self, observers: Iterable[Observer]) -> None:
-        self.observers = list(observers)
-
-    def __call__(self, event: Event) -> None:
-        """Tell `event`; the failures of observers are told to the others, those of that telling to nobody."""
-        for observer in self.observers:
-            try:
-                observer(event)
-            except Exception as error:  # noqa: BLE001 - whatever an observer raises
-                if not isinstance(event, Crashed):
-                    where = type(observer).__name__
-                    self(Crashed(where=f"observer {where}", error=type(error).__name__))
 
 
 class Broker:
@@ -84,44 +54,29 @@ class Broker:
         self.history = History(settings.tokens, now=now)
         self.observe = FanOut([self.metrics, self.history, *observers])
         self.store = Store(settings.tokens, now)
-        self.transports: list[Transport] = []
-        self.keys: dict[str, KeyFiles] = {}
         self._gates: dict[str, asyncio.Semaphore] = {}
-        self.grants = {name: self._grant(name, client) for name, client in settings.clients.items()}
+        self.clients = {name: self._client(name, client) for name, client in settings.clients.items()}
         self.refreshers = {
             name: Refresher(
                 name,
                 token,
-                fetch=self.grants[token.client].fetch,
+                fetch=self.clients[token.client].grant.fetch,
                 store=self.store,
                 now=now,
                 draw=draw,
                 observe=self.observe,
+                provider=settings.clients[token.client].provider,
             )
             for name, token in settings.tokens.items()
         }
         for refresher in self.refreshers.values():
-            self.keys[refresher.settings.client].subscribe(refresher.key_changed)
+            self.clients[refresher.settings.client].keys.subscribe(refresher.key_changed)
         self.loops: list[asyncio.Task[NoReturn]] = []
         self.callers = Callers(settings.api.callers, settings.tokens, observe=self.observe)
         self.api = Listener(
             "api.listen",
             settings.api.listen,
-            Handout(
-                settings.api,
-                settings.tokens,
-                self.store,
-                callers=self.callers,
-                refreshers=self.refreshers,
-                patience={name: settings.clients[token.client].http.timeout for name, token in settings.tokens.items()},
-                failure=self.failure,
-                next_at=lambda name: self.refreshers[name].next_at,
-                # An audit has one line for every token handed out, when it is.
-                fast_path=settings.api.fast_path and not settings.log.audit,
-                now=now,
-                wall=wall,
-                observe=self.observe,
-            ).handle,
+            self._handout(settings).handle,
             max_connections=settings.api.max_connections,
             limits=settings.api.limits,
             observe=self.observe,
@@ -131,6 +86,33 @@ class Broker:
             settings.admin.listen,
             self._admin(settings).handle,
             loopback_only=False,
+            observe=self.observe,
+        )
+
+    def _handout(self, settings: Settings) -> Handout:
+        return Handout(
+            settings.api,
+            settings.tokens,
+            self.store,
+            callers=self.callers,
+            refreshers=self.refreshers,
+            patience={name: settings.clients[token.client].http.timeout for name, token in settings.tokens.items()},
+            failure=self.failure,
+            next_at=lambda name: self.refreshers[name].next_at,
+            bound={
+                name: Bound(
+                    client=token.client,
+                    targets=dpop.targets,
+                    token_endpoint=self.clients[token.client].grant.token_endpoint,
+                    clock=self.clients[token.client].grant.server_time,
+                )
+                for name, token in settings.tokens.items()
+                if (dpop := settings.clients[token.client].dpop)
+            },
+            # An audit has one line for every token handed out, when it is.
+            fast_path=settings.api.fast_path and not settings.log.audit,
+            now=self.now,
+            wall=self.wall,
             observe=self.observe,
         )
 
@@ -148,39 +130,22 @@ class Broker:
                 ),
                 store=self.store,
                 history=self.history,
-                keys={name: keys.states for name, keys in self.keys.items()},
-                endpoints={name: grant.token_endpoint for name, grant in self.grants.items()},
+                keys={name: client.keys.states for name, client in self.clients.items()},
+                endpoints={name: client.grant.token_endpoint for name, client in self.clients.items()},
                 now=self.now,
                 wall=self.wall,
                 host=socket.gethostname(),
             ),
             registry=self.metrics.registry,
-            public_jwks={name: keys.public_jwks for name, keys in self.keys.items()},
+            public_jwks={name: client.keys.public_jwks for name, client in self.clients.items()},
             observe=self.observe,
         )
 
-    def _grant(self, name: str, client: ClientSettings) -> Grant:
-        transport = Transport(client.http, now=self.now, observe=self.observe)
-        self.transports.append(transport)
-        keys = self.keys[name] = KeyFiles(
-            name, client.private_keys, provider=client.provider, algorithms=client.algorithms, observe=self.observe
-        )
-        discovery = Discovery(
-            issuer=client.issuer,
-            token_endpoint=client.token_endpoint,
-            hosts=PRESETS[client.provider].hosts,
-            allow_http=client.allow_http,
-            transport=transport,
-            now=self.now,
-            observe=self.observe,
-        )
-        server = urlsplit(client.token_endpoint or client.issuer or "").netloc
-        return Grant(
+    def _client(self, name: str, settings: ClientSettings) -> Client:
+        server = urlsplit(settings.token_endpoint or settings.issuer or "").netloc
+        return client.made(
             name,
-            client,
-            keys=keys,
-            discovery=discovery,
-            transport=transport,
+            settings,
             gate=self._gates.setdefault(server, asyncio.Semaphore(MAX_REQUESTS_PER_SERVER)),
             now=self.now,
             wall=self.wall,
@@ -201,7 +166,9 @@ class Broker:
         CA files and secrets for authorization servers are read for every request.
         """
         self.observe(Reloading())
-        await asyncio.gather(self.callers.reload(), *(keys.load() for keys in self.keys.values()))
+        for made in self.clients.values():
+            made.grant.order.forget_refusals()
+        await asyncio.gather(self.callers.reload(), *(client.keys.load() for client in self.clients.values()))
         for refresher in self.refreshers.values():
             refresher.retry_now()
 
@@ -218,7 +185,7 @@ class Broker:
         self.observe(Listening(listener="admin", addresses=self.admin.addresses))
         if any(caller.secret_file for caller in self.settings.api.callers.values()):
             self.loop(self.callers.watch(), "callers")
-        for name in self.keys:
+        for name in self.clients:
             self.loop(self._keep(name), f"client {name}")
 
     async def _keep(self, client: str) -> NoReturn:
@@ -226,7 +193,7 @@ class Broker:
 
         Those may be slow to read, and what an earlier broker left in a file does not wait for that.
         """
-        keys = self.keys[client]
+        keys = self.clients[client].keys
         async with asyncio.TaskGroup() as group:
             for name, token in self.settings.tokens.items():
                 for sink in token.sinks if token.client == client else ():
@@ -249,8 +216,8 @@ class Broker:
             loop.cancel()
         ended = await asyncio.gather(*self.loops, return_exceptions=True)
         async with AsyncExitStack() as stack:
-            for transport in self.transports:
-                stack.push_async_callback(transport.close)
+            for client in self.clients.values():
+                stack.push_async_callback(client.transport.close)
             stack.push_async_callback(self.admin.close)
             stack.push_async_callback(self.api.close)
         for error in ended:

@@ -1,12 +1,12 @@
-"""The JWT that a client proves itself with (RFC 7523 section 3)."""
+"""The JWT that a client proves itself with, or that is the grant itself (RFC 7523 section 3)."""
 
 import copy
 import math
 import secrets
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
-from authlib.oauth2.rfc7523 import private_key_jwt_sign
+from authlib.oauth2.rfc7523 import JWTBearerGrant
 from joserfc.jws import JWSRegistry
 
 #: Ours to say; whatever else is asked for under these names is dropped.
@@ -30,33 +30,38 @@ _without_warning("EdDSA")
 def make_assertion(
     key: Any,  # noqa: ANN401 - in the form joserfc takes, see signer.Signer.sign
     *,
-    client_id: str,
+    issuer: str,
+    subject: str | None,
     audience: str,
     algorithm: str,
     kid: str | None,
+    x5t: str | None = None,
     typ: str,
     lifetime: float,
     issued_at: float,
     claims: Mapping[str, object],
     jti: str | None = None,
 ) -> str:
-    """A signed assertion, good for `lifetime` seconds from `issued_at` (epoch seconds, rounded down).
+    """A signed assertion of `issuer` about `subject`, who may be nobody.
 
-    `claims` are further ones. `jti` is fresh unless given: servers take each one once (RFC 7523 section 3, item 7).
-    Raises what `key` raises when it cannot sign.
+    It is good for `lifetime` seconds from `issued_at` (epoch seconds, rounded down). `claims` are further ones. `jti`
+    is fresh unless given: servers take each one once (RFC 7523 section 3, item 7). `x5t` is the thumbprint of the
+    key's certificate (RFC 7515 section 4.1.8). Raises what `key` raises when it cannot sign.
     """
     iat = math.floor(issued_at)
-    # Authlib writes into both dicts, so that a dict used twice would mean the same `jti` twice.
-    header = {"typ": typ} if kid is None else {"typ": typ, "kid": kid}
+    named = {"typ": typ, "kid": kid, "x5t#S256": x5t}
     further = {name: value for name, value in claims.items() if name not in RESERVED}
-    assertion: str = private_key_jwt_sign(
+    # Not its private_key_jwt_sign, which is this with the subject always the issuer. Authlib writes into both dicts, so
+    # that a dict used twice would mean the same `jti` twice.
+    sign = cast("Callable[..., str]", JWTBearerGrant.sign)  # the stubs leave it untyped
+    return sign(
         key,
-        client_id,
+        issuer,
         audience,
-        alg=algorithm,
-        claims=further | {"jti": jti or secrets.token_urlsafe(24)},
-        header=header,
+        subject,
         issued_at=iat,
         expires_at=iat + math.ceil(lifetime),
+        claims=further | {"jti": jti or secrets.token_urlsafe(24)},
+        alg=algorithm,
+        header={name: value for name, value in named.items() if value is not None},
     )
-    return assertion

@@ -9,7 +9,9 @@ from pathlib import PurePath
 from typing import Literal
 
 NetworkFault = Literal["dns", "connect", "timeout", "tls", "proxy", "disconnected", "ca_file"]
-ReplyFault = Literal["too_big", "not_json", "redirect", "access_token", "token_type", "dpop", "expires_in", "late"]
+ReplyFault = Literal[
+    "too_big", "not_json", "redirect", "access_token", "token_type", "dpop", "bearer", "expires_in", "late"
+]
 DiscoveryFault = Literal[
     "not_found", "not_json", "issuer_mismatch", "no_token_endpoint", "foreign_host", "moved", "insecure"
 ]
@@ -57,7 +59,8 @@ class RefusalError(BrokerError):
     """The authorization server answered, and the answer is no (RFC 6749 section 5.2, or any other shape).
 
     `error` and `description` are the server's own, unbounded and uncleaned: only `diagnosis` may show them.
-    `retry_after` is how long it asked us to stay away, in seconds, by `Retry-After` or `X-Rate-Limit-Reset`.
+    `retry_after` is how long it asked us to stay away, in seconds, by `Retry-After` or `X-Rate-Limit-Reset`. `secrets`
+    are texts that we had sent and that must not be shown, should the server repeat them.
     """
 
     def __init__(self, status: int, error: str, description: str, retry_after: float | None = None) -> None:
@@ -65,7 +68,15 @@ class RefusalError(BrokerError):
         self.error = error
         self.description = description
         self.retry_after = retry_after
+        self.secrets = frozenset[str]()
         super().__init__(f"the authorization server answered {status}")
+
+
+class CoolingError(RefusalError):
+    """Nothing was sent, because the server has asked to be left alone for another `retry_after` seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(429, "", "", retry_after)
 
 
 class ReplyError(BrokerError):

@@ -101,7 +101,10 @@ class ScopeReduced(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLoaded(Event):
-    """A key file's content is in use, at start or after a change."""
+    """A key file's content is in use, at start or after a change.
+
+    `x5t` and `not_after`, in epoch seconds of the clock on the wall, are of its certificate, if it has one.
+    """
 
     name: ClassVar[str] = "key_loaded"
     client: str
@@ -109,6 +112,8 @@ class KeyLoaded(Event):
     kid: str | None
     algorithm: str
     thumbprint: str
+    x5t: str | None = None
+    not_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,51 @@ class KeyRefused(Event):
     file: str
     detail: str
     kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAccepted(Event):
+    """The server took the preferred key, which is new to it or was refused before."""
+
+    name: ClassVar[str] = "key_accepted"
+    client: str
+    kid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRetired(Event):
+    """A key that was replaced is used no more: the one in its place was accepted, or it never was itself."""
+
+    name: ClassVar[str] = "key_retired"
+    client: str
+    file: str
+    kid: str | None
+    algorithm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateExpiring(Event):
+    """The certificate of a key in use expires in `days_left` days, or has expired (negative); it stays in use.
+
+    `not_after` is in epoch seconds of the clock on the wall.
+    """
+
+    name: ClassVar[str] = "certificate_expiring"
+    client: str
+    file: str
+    not_after: float
+    days_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFellBack(Event):
+    """The server refused the key `refused`, which is preferred, for `reason`, and took `kid` in its place."""
+
+    name: ClassVar[str] = "key_fell_back"
+    client: str
+    kid: str | None
+    refused: str | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

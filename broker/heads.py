@@ -20,7 +20,7 @@ REFUSALS = (
     "metadata_header",  # `Metadata: true` is missing
     "content_type",  # a POST that an HTML form could have sent
     "caller",  # a caller's secret is needed, and is missing or wrong
-    "permission",  # the caller is not on the token's list
+    "permission",  # the caller is not on the token's list, or wants a proof for somewhere else than `dpop.targets`
 )
 
 # RFC 9110 section 7.2: uri-host [":" port]; registered names as DNS has them.

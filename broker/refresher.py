@@ -20,7 +20,8 @@ class Refresher:
     """Keeps the token `name` in the store. One request is under way at a time, by construction.
 
     `draw` gives numbers drawn uniformly from [0, 1). `failure` is the diagnosis of the last attempt, `None` after a
-    success; `next_at` when the next attempt is due, on the clock of `now`.
+    success; `next_at` when the next attempt is due, on the clock of `now`. `provider` is the preset whose refusals
+    the diagnosis knows.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Refresher:
         now: Callable[[], float],
         draw: Callable[[], float],
         observe: Observer,
+        provider: str = "generic",
     ) -> None:
         self.name = name
         self.settings = settings
@@ -41,6 +43,7 @@ class Refresher:
         self.now = now
         self.draw = draw
         self.observe = observe
+        self.provider = provider
         self.failure: Diagnosis | None = None
         self.next_at = now()
         self._faults = 0
@@ -125,7 +128,9 @@ class Refresher:
         self._missing = missing
 
     def _failed(self, error: BrokerError, began: float) -> None:
-        self.failure = diagnosis = diagnose(error).named(client=self.settings.client, token=self.name)
+        self.failure = diagnosis = diagnose(error, provider=self.provider).named(
+            client=self.settings.client, token=self.name
+        )
         self._faults = self._faults + 1 if diagnosis.act is Act.SERVER else 0
         now = self.now()
         left = self._current.usable_until - now if self._current else 0.0

@@ -15,7 +15,7 @@ NAME = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Meta(pattern=NAME)]
 #: What every token request of ours consists of (RFC 6749 section 4.4.2, RFC 7523 section 2.2), and what it must not.
 FORM_FIELDS = frozenset(
-    {"grant_type", "scope", "client_id", "client_assertion", "client_assertion_type", "client_secret"}
+    {"grant_type", "scope", "client_id", "client_assertion", "client_assertion_type", "client_secret", "assertion"}
 )
 #: Who is no caller; also what a token's list says to open it to everyone.
 ANONYMOUS = "anonymous"
@@ -174,7 +174,9 @@ class Http(Struct, frozen=True):
 class KeySettings(Struct, frozen=True):
     """Where one private key is, and what it is called."""
 
-    file: Annotated[str, Meta(description="PEM, JWK or JWKS; re-read when its content changes.")]
+    file: Annotated[
+        str, Meta(description="PEM, JWK, JWKS, or the key file of Google or Zitadel; re-read when its content changes.")
+    ]
     kid: Annotated[str | None, Meta(description="Key id as registered at the provider; by default the JWK's own.")] = (
         None
     )
@@ -187,10 +189,17 @@ class KeySettings(Struct, frozen=True):
         ),
     ] = None
     passphrase_file: Annotated[str | None, Meta(description="A file with the passphrase of an encrypted PEM.")] = None
+    certificate_file: Annotated[
+        str | None,
+        Meta(
+            description="A PEM file with the key's X.509 certificate, for servers that find the key by its thumbprint"
+            " (x5t#S256, as Microsoft Entra ID does)."
+        ),
+    ] = None
 
 
 class Assertion(Struct, frozen=True):
-    """The JWT the client proves itself with (RFC 7523 section 3)."""
+    """The JWT the client proves itself with, or asks with where the grant is jwt_bearer (RFC 7523 section 3)."""
 
     audience: Annotated[
         str,
@@ -211,6 +220,19 @@ class Assertion(Struct, frozen=True):
     claims_file: Annotated[
         str | None, Meta(description="Further claims as a JSON object in a file, for secret ones.")
     ] = None
+
+
+class Dpop(Struct, frozen=True):
+    """Tokens that only who holds a key can use (RFC 9449); the broker makes that key and keeps it."""
+
+    algorithm: Annotated[Literal["ES256", "RS256"], Meta(description="What proofs are signed with.")] = "ES256"
+    targets: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Origins of the APIs that workloads may ask proofs for, https://HOST[:PORT]; http on loopback"
+            " only. Okta's own APIs need not be written."
+        ),
+    ] = ()
 
 
 class ClientSettings(Struct, frozen=True, kw_only=True):
@@ -240,7 +262,14 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
     private_keys: Annotated[
         tuple[KeySettings, ...],
         Meta(min_length=1, description="Several keys, in order of preference, instead of private_key."),
-    ]
+    ] = ()
+    assertion_file: Annotated[
+        str | None,
+        Meta(
+            description="A file with a JWT that somebody else keeps fresh, instead of a key: a projected service"
+            " account token, a SPIFFE JWT-SVID. Re-read for every request."
+        ),
+    ] = None
     algorithms: Annotated[
         tuple[str, ...],
         Meta(
@@ -250,6 +279,10 @@ class ClientSettings(Struct, frozen=True, kw_only=True):
         ),
     ] = ()
     assertion: Assertion
+    dpop: Annotated[
+        Dpop | None,
+        Meta(description="Ask for tokens that are bound to a key of the broker's (RFC 9449); workloads ask proofs."),
+    ] = None
     max_clock_offset: Annotated[
         Duration,
         Meta(description="Up to here a clock that differs from the server's is corrected, beyond only reported."),
@@ -269,6 +302,23 @@ class Refresh(Struct, frozen=True):
             " than 90% of the lifetime."
         ),
     ] = Ahead("auto")
+
+
+class JwtBearer(Struct, frozen=True):
+    """What the assertion says where it is the grant itself (RFC 7523 section 2.1)."""
+
+    issuer: Annotated[str | None, Meta(description="Its iss claim; by default the client_id.")] = None
+    subject: Annotated[
+        str | None,
+        Meta(
+            description="Its sub claim, as whom the token acts: client_id (the client's), or a literal. By default as"
+            " the provider wants it, else there is none."
+        ),
+    ] = None
+    scope_in: Annotated[
+        Literal["assertion", "form"],
+        Meta(description="Where the scopes stand: as its scope claim, or beside it; by default as the provider wants."),
+    ] = "form"
 
 
 class SinkSettings(Struct, frozen=True):
@@ -295,18 +345,32 @@ class TokenSettings(Struct, frozen=True):
     """One token to keep fresh and hand out."""
 
     client: Annotated[str, Meta(description="Who asks for it; may be left out when there is one client.")]
-    grant: Annotated[Literal["client_credentials"], Meta(description="How it is asked for.")] = "client_credentials"
+    grant: Annotated[
+        Literal["client_credentials", "jwt_bearer"],
+        Meta(
+            description="How it is asked for; by default as the provider wants it. With jwt_bearer the assertion is the"
+            " grant itself, and nothing else says who asks."
+        ),
+    ] = "client_credentials"
+    jwt_bearer: JwtBearer = JwtBearer()
     scopes: Annotated[tuple[str, ...], Meta(description="One entry a scope.")] = ()
     audience: Annotated[str | None, Meta(description="The audience form field; Auth0 wants the API's identifier.")] = (
         None
     )
-    resource: Annotated[tuple[str, ...], Meta(description="Absolute URIs of the APIs it is meant for (RFC 8707).")] = ()
+    resource: Annotated[
+        tuple[str, ...],
+        Meta(description="Absolute URIs of the APIs it is meant for (RFC 8707); stated where the scopes are."),
+    ] = ()
     parameters: Annotated[
         dict[str, str], Meta(description="Further form fields; may not override what the broker sends itself.")
     ] = {}
     parameters_file: Annotated[
         str | None, Meta(description="Further form fields as a JSON object in a file, for secret ones.")
     ] = None
+    extra_fields: Annotated[
+        tuple[str, ...],
+        Meta(description="Members of the server's answer to hand out beside the token, such as instance_url."),
+    ] = ()
     refresh: Refresh = Refresh()
     assume_lifetime: Annotated[Duration, Meta(description="How long it lives when the server does not say.")] = (
         Duration(300)

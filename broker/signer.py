@@ -23,6 +23,10 @@ class Signer(Protocol):
         """The public key as a JWK (RFC 7517) with `kid`, `use` and `alg`: no private member."""
 
     @property
+    def x5t(self) -> str | None:
+        """SHA-256 thumbprint of the key's certificate, base64url (`x5t#S256`, RFC 7515 section 4.1.8)."""
+
+    @property
     def thumbprint(self) -> str:
         """SHA-256 JWK thumbprint (RFC 7638), base64url: what to compare with the server's console."""
 
@@ -37,4 +41,10 @@ class KeyRing(Protocol):
     """One client's keys in order of preference, which may change while the broker runs."""
 
     def signers(self) -> Sequence[Signer]:
-        """The keys to use now, at least one. Raises `errors.KeyFileError` with a sentence while there is none."""
+        """The keys to use now, at least one. Raises `errors.KeyFileError` with a sentence while there is none.
+
+        Right behind a key stands the one it replaced, until the new one was accepted.
+        """
+
+    def accepted(self, signer: Signer) -> None:
+        """The server granted what was signed with `signer`."""

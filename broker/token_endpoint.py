@@ -1,12 +1,14 @@
 """The token endpoint (RFC 6749 section 3.2): one POST, and one pure judgement of what came back."""
 
-import json
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+import msgspec
 
 from broker.errors import RefusalError, ReplyError
+from broker.signer import Signer
 from broker.tokens import Token
 from broker.transport import Reply, retry_after
 
@@ -16,11 +18,20 @@ MAX_LIFETIME = 10 * 365 * 86400.0
 ACCESS_TOKEN = re.compile(r"[\x20-\x7e]+")
 
 
-def parse_reply(reply: Reply, *, scope: str, assume_lifetime: float) -> Token:
+def parse_reply(
+    reply: Reply,
+    *,
+    scope: str,
+    assume_lifetime: float,
+    proof_key: Signer | None = None,
+    extra_fields: Collection[str] = (),
+) -> Token:
     """The token in `reply`, judged field by field (RFC 6749 section 5.1).
 
-    `scope` is what was asked: an answer that names none granted all of it. Raises RefusalError when the server said no,
-    ReplyError when it said yes in a form that cannot be used.
+    `scope` is what was asked: an answer that names none granted all of it. `proof_key` is what the request proved
+    possession of, if it did: the token must be bound to it (RFC 9449 section 5). Of `extra_fields` those are kept that
+    the answer has. Raises RefusalError when the server said no, ReplyError when it said yes in a form that cannot be
+    used.
     """
     if 300 <= reply.status < 400:
         raise ReplyError("redirect", f"the token endpoint answered {reply.status}, a redirect, which is never followed")
@@ -42,11 +53,13 @@ def parse_reply(reply: Reply, *, scope: str, assume_lifetime: float) -> Token:
     lifetime = _seconds(body, "expires_in")
     return Token(
         access_token=access_token,
-        token_type=_token_type(body.get("token_type")),
+        token_type=_token_type(body.get("token_type"), bound=proof_key is not None),
         scope=granted if isinstance(granted, str) else scope,
         issued_at=reply.sent_at,
         lifetime=max(1.0, min(lifetime or assume_lifetime, MAX_LIFETIME)),
         refresh_in=_refresh_in(body),
+        proof_key=proof_key,
+        extra={name: body[name] for name in extra_fields if name in body},
     )
 
 
@@ -67,21 +80,33 @@ def _title(body: bytes) -> str:
 
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        # Stricter than json: no NaN, and no half of a surrogate pair, which could not be handed out as UTF-8.
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
-def _token_type(value: object) -> str:
-    """`Bearer`, whatever its case (RFC 6749 section 5.1). A DPoP token is of no use without its proof key."""
-    if isinstance(value, str) and value.lower() == "bearer":
-        return "Bearer"
-    if isinstance(value, str) and value.lower() == "dpop":
-        raise ReplyError("dpop", "the server granted a DPoP token where a Bearer token was asked for")
-    raise ReplyError(
-        "token_type", "the answer's token_type is not Bearer" if value is not None else "the answer names no token_type"
-    )
+def _token_type(value: object, *, bound: bool) -> Literal["Bearer", "DPoP"]:
+    """What was asked for, whatever its case (RFC 6749 section 5.1).
+
+    A DPoP token is of no use without its proof key; a Bearer token in its place can be used by whoever finds it, which
+    is what somebody configured against.
+    """
+    if not isinstance(value, str):
+        raise ReplyError(
+            "token_type", "the answer names no token_type" if value is None else "the answer's token_type is no text"
+        )
+    match value.lower(), bound:
+        case "bearer", False:
+            return "Bearer"
+        case "dpop", True:
+            return "DPoP"
+        case "dpop", False:
+            raise ReplyError("dpop", "the server granted a DPoP token where a Bearer token was asked for")
+        case "bearer", True:
+            raise ReplyError("bearer", "the server granted a Bearer token where a DPoP token was asked for")
+    raise ReplyError("token_type", f"the answer's token_type is not {'DPoP' if bound else 'Bearer'}")
 
 
 def _seconds(body: Mapping[str, Any], name: str) -> float | None:

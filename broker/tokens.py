@@ -1,6 +1,10 @@
 """The token that flows through the broker."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+from broker.signer import Signer
 
 #: A token this close to its expiry, in seconds, is not worth handing out: it would die on its way to the API.
 LAST_SECONDS = 5.0
@@ -15,15 +19,18 @@ class Token:
     """One access token as the authorization server granted it (RFC 6749 section 5.1).
 
     `issued_at` is the moment before the request was sent, in seconds of the broker's boot-time clock, so that a slow
-    answer can only make the token look older than it is. `lifetime` is `expires_in`, at least one second.
+    answer can only make the token look older than it is. `lifetime` is `expires_in`, at least one second. `proof_key`
+    is the key that a DPoP token is bound to (RFC 9449 section 5). `extra` are further members of the answer.
     """
 
     access_token: str = field(repr=False)
-    token_type: str
+    token_type: Literal["Bearer", "DPoP"]
     scope: str
     issued_at: float
     lifetime: float
     refresh_in: float | None = None
+    proof_key: Signer | None = field(default=None, repr=False)
+    extra: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
     def expires_at(self) -> float:

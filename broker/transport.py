@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 import aiohttp
@@ -21,6 +22,8 @@ from broker.trust import TrustStore
 from broker.urls import is_loopback
 
 MAX_ANSWER = 1 << 20
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+NOTHING: Mapping[str, str] = MappingProxyType({})
 #: What OpenSSL calls an answer that is no TLS at all; the name depends on the bytes and on its version.
 NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
 
@@ -55,17 +58,19 @@ class Transport:
         """GET `url`. Raises NetworkError."""
         return await self._request("GET", url, None)
 
-    async def post(self, url: str, form: Mapping[str, str] | list[tuple[str, str]]) -> Reply:
-        """POST `form`, urlencoded, to `url`. Raises NetworkError."""
-        return await self._request("POST", url, urlencode(form).encode())
+    async def post(
+        self, url: str, form: Mapping[str, str] | list[tuple[str, str]], headers: Mapping[str, str] = NOTHING
+    ) -> Reply:
+        """POST `form`, urlencoded, to `url`, with further `headers`. Raises NetworkError."""
+        return await self._request("POST", url, urlencode(form).encode(), headers)
 
     async def close(self) -> None:
         """Close what is open."""
         if self._session:
             await self._session.close()
 
-    async def _request(self, method: str, url: str, data: bytes | None) -> Reply:
-        where = _where(url)
+    async def _request(self, method: str, url: str, data: bytes | None, further: Mapping[str, str] = NOTHING) -> Reply:
+        where = _where(URL(url))
         context = await self.trust.context() if self.trust else True
         proxy = await self._proxy(URL(url))
         sent_at = self.now()
@@ -74,13 +79,15 @@ class Transport:
                 method,
                 url,
                 data=data,
-                headers={"Content-Type": "application/x-www-form-urlencoded"} if data is not None else None,
+                headers=FORM | dict(further) if data is not None else None,
                 ssl=context,
                 proxy=proxy,
                 allow_redirects=False,
             ) as answer:
                 body, truncated = await _read(answer)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            if proxy and _is_about(error, proxy):
+                where = proxy_named(proxy)
             raise _translate(error, where, self.http) from error
         return Reply(
             status=answer.status,
@@ -142,9 +149,30 @@ def retry_after(reply: Reply) -> float | None:
     return None if moment is None or date is None else max(0.0, moment - date)
 
 
-def _where(url: str) -> str:
-    parsed = URL(url)
-    return f"{parsed.host}:{parsed.port}"
+def proxy_named(proxy: URL) -> str:
+    """How a `NetworkError` names the proxy that it is about."""
+    return f"the proxy {_where(proxy)}"
+
+
+def _where(url: URL) -> str:
+    return f"{url.host}:{url.port}"
+
+
+def _is_about(error: Exception, proxy: URL) -> bool:
+    """Whether it came about on the way to the proxy, and not behind it."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        return (error.host, error.port) == (proxy.raw_host, proxy.port)
+    if isinstance(error, UnicodeError):
+        return not _can_be_looked_up(proxy.raw_host or "")
+    return isinstance(error, aiohttp.ClientConnectorDNSError)  # what is behind it, the proxy looks up
+
+
+def _can_be_looked_up(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _proxy_url(text: str) -> URL | None:
@@ -187,6 +215,9 @@ def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noq
             return NetworkError("disconnected", where, "what came back is not HTTP, or not in an encoding we asked for")
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
             return NetworkError("disconnected", where, "the connection was closed before the answer was complete")
+        case ValueError():
+            # getaddrinfo and ssl encode a name before they use it (RFC 1035 section 2.3.4: 1 to 63 octets each).
+            return NetworkError("dns", where, "a part of the name is empty or longer than 63 characters")
         case _:
             return NetworkError("disconnected", where, "the answer broke off, or its encoding is broken")
 

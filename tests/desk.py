@@ -1,17 +1,21 @@
 """A workload API on real sockets, over a store that a test fills."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 
 from broker.diagnosis import Diagnosis
 from broker.errors import BrokerError
 from broker.events import Event, HandedOut, Served
 from broker.handout.callers import Callers
+from broker.handout.proof import Bound
 from broker.handout.server import Handout
 from broker.listener import Listener
 from broker.refresher import Refresher
 from broker.settings import Api, TokenSettings
+from broker.signer import Signer
 from broker.store import Store
 from broker.tokens import Token
 from raw_http import Answer, get, wire
@@ -25,10 +29,17 @@ class Desk:
     """Its clock stands until it is moved; `told` is what the observer was told."""
 
     def __init__(
-        self, names: tuple[str, ...], lists: Mapping[str, tuple[str, ...]] | None = None, **api: object
+        self,
+        names: tuple[str, ...],
+        lists: Mapping[str, tuple[str, ...]] | None = None,
+        targets: Mapping[str, tuple[str, ...]] | None = None,
+        **api: object,
     ) -> None:
         self.time = 1000.0
         self.wall_ahead = 500.25
+        #: How far the authorization server's clock is ahead of ours, and where it has its token endpoint.
+        self.server_ahead = 0.0
+        self.token_endpoint: str | None = None
         self.fetched = 0
         self.takes = 0.0
         self.trouble: BrokerError | None = None
@@ -62,8 +73,17 @@ class Desk:
             next_at=self.next_at.get,
             fast_path=self.api.fast_path,
             now=self.now,
-            wall=lambda: self.time + self.wall_ahead,
+            wall=self.wall,
             observe=self.told.append,
+            bound={
+                name: Bound(
+                    client="okta",
+                    targets=origins,
+                    token_endpoint=lambda: self.token_endpoint,
+                    clock=lambda: self.wall() + self.server_ahead,
+                )
+                for name, origins in (targets or {}).items()
+            },
         )
         self.addresses: tuple[str, ...] = ()
 
@@ -79,8 +99,29 @@ class Desk:
     def now(self) -> float:
         return self.time
 
-    def put(self, name: str, *, lifetime: float = 300.0, text: str = SECRET, scope: str = "a b") -> Token:
-        token = Token(access_token=text, token_type="Bearer", scope=scope, issued_at=self.time, lifetime=lifetime)
+    def wall(self) -> float:
+        return self.time + self.wall_ahead
+
+    def put(
+        self,
+        name: str,
+        *,
+        lifetime: float = 300.0,
+        text: str = SECRET,
+        scope: str = "a b",
+        proof_key: Signer | None = None,
+        extra: Mapping[str, object] = MappingProxyType({}),
+    ) -> Token:
+        """A Bearer token, or a DPoP token with a `proof_key`; `extra` are further members of the server's answer."""
+        token = Token(
+            access_token=text,
+            token_type="DPoP" if proof_key else "Bearer",
+            scope=scope,
+            issued_at=self.time,
+            lifetime=lifetime,
+            proof_key=proof_key,
+            extra=extra,
+        )
         self.store.put(name, token)
         return token
 
@@ -88,6 +129,12 @@ class Desk:
         async with wire(self.addresses[0]) as one:
             await one.send(get(target, MARK, *fields, method=method))
             return await one.answer(body=method != "HEAD")
+
+    async def post(self, target: str, *fields: str, body: object) -> Answer:
+        """`body` as JSON."""
+        async with wire(self.addresses[0]) as one:
+            sent = json.dumps(body).encode()
+            return await one.ask(get(target, MARK, "Content-Type: application/json", *fields, method="POST", body=sent))
 
     @property
     def served(self) -> list[tuple[str, int]]:
@@ -103,10 +150,11 @@ async def open_desk(
     *names: str,
     listen: tuple[str, ...] = ("127.0.0.1:0",),
     lists: Mapping[str, tuple[str, ...]] | None = None,
+    targets: Mapping[str, tuple[str, ...]] | None = None,
     **api: object,
 ) -> AsyncIterator[Desk]:
-    """`lists` says which callers may have a token; `api` is the section `api` of the configuration."""
-    desk = Desk(names or NAMES, lists, **api)
+    """`lists` says which callers may have a token, `targets` what proofs with it may be for; `api` is that section."""
+    desk = Desk(names or NAMES, lists, targets, **api)
     listener = Listener(
         "api.listen",
         listen,

@@ -167,10 +167,12 @@ async def an_assertion(signer: Signer) -> str:
     """What the broker does with a signer."""
     return await signer.sign(
         make_assertion,
-        client_id="c",
+        issuer="c",
+        subject="c",
         audience="https://as.example/token",
         algorithm=signer.algorithm,
         kid=signer.kid,
+        x5t=signer.x5t,
         typ="JWT",
         lifetime=60.0,
         issued_at=1.8e9,

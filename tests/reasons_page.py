@@ -6,7 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from broker.diagnosis import REASONS, ROWS, STARTING, Act, Reason, Row
-from broker.diagnosis.transport import DISCOVERY, KEY_FILE, NETWORK, REPLY, SECRET_FILE, UNEXPECTED
+from broker.diagnosis.network import NETWORK, SENTENCES
+from broker.diagnosis.okta_request import REDUCED as REDUCED_BY_OKTA
+from broker.diagnosis.transport import (
+    CERTIFICATE_ENDS,
+    CLOCKS_APART,
+    DISCOVERY,
+    KEY_FILE,
+    REDUCED,
+    REPLY,
+    SECRET_FILE,
+    UNEXPECTED,
+)
 
 ACTS = {
     Act.SERVER: (
@@ -81,13 +92,28 @@ def _when(row: Row) -> str:
         for fault, known in table.items():
             if known is row:
                 return f"{kind}: {fault}"
-    special = {id(KEY_FILE): "a key file", id(SECRET_FILE): "another file", id(UNEXPECTED): "any other error"}
+    for step, rows in SENTENCES.items():
+        if any(known is row for known in rows):
+            return f"network: {step}<br>{_says(row)}"
+    special = {
+        id(KEY_FILE): "a key file",
+        id(SECRET_FILE): "another file",
+        id(REDUCED): "`check`: scopes are missing",
+        id(REDUCED_BY_OKTA): "`check`: scopes are missing<br>`provider: okta`",
+        id(CLOCKS_APART): "`check`: clocks differ",
+        id(CERTIFICATE_ENDS): "`check`: a certificate ends",
+        id(UNEXPECTED): "any other error",
+    }
     if id(row) in special:
         return special[id(row)]
     codes = " or ".join(f"`{code}`" for code in row.codes)
     statuses = f"status {_statuses(row.statuses)}" if row.statuses else ""
-    says = "<br>".join(_cell(sentence) for sentence in row.says)
-    return "<br>".join(filter(None, (codes, statuses, says))) or "any other refusal"
+    providers = " or ".join(f"`provider: {provider}`" for provider in row.providers)
+    return "<br>".join(filter(None, (providers, codes, statuses, _says(row)))) or "any other refusal"
+
+
+def _says(row: Row) -> str:
+    return "<br>".join(_cell(sentence) for sentence in row.says)
 
 
 def _statuses(statuses: tuple[int, ...] | range) -> str:

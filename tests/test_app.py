@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 from joserfc.jwk import ECKey
 
-from broker.app import BOOT_TIME, Broker, FanOut, boot_clock, running, watch_config
+from broker.app import Broker, running, watch_config
+from broker.boot_clock import BOOT_TIME, boot_clock
 from broker.devserver import DevServer, Fault
 from broker.errors import ConfigError
 from broker.events import (
@@ -27,7 +28,6 @@ from broker.events import (
     Refreshed,
     RefreshFailed,
     Started,
-    Warned,
 )
 from broker.settings import (
     Admin,
@@ -120,12 +120,6 @@ async def test_an_observer_with_a_bug_costs_neither_a_token_nor_the_others_their
     assert [event for event in events if isinstance(event, Refreshed)]
     crashes = {event for event in events if isinstance(event, Crashed)}
     assert {(event.where, event.error) for event in crashes} == {("observer function", "ZeroDivisionError")}
-
-
-def test_an_event_reaches_every_observer_in_order() -> None:
-    seen: list[str] = []
-    FanOut([lambda _: seen.append("a"), lambda _: seen.append("b")])(Warned(detail=""))
-    assert seen == ["a", "b"]
 
 
 async def test_a_loop_with_a_bug_ends_the_broker_and_is_not_alive(tmp_path: Path) -> None:

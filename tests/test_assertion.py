@@ -20,7 +20,8 @@ URL = "https://acme.okta.com/oauth2/v1/token"
 
 def an_assertion(**changed: object) -> str:
     said: dict[str, object] = {
-        "client_id": "0oa1",
+        "issuer": "0oa1",
+        "subject": "0oa1",
         "audience": URL,
         "algorithm": "ES256",
         "kid": "k1",
@@ -55,6 +56,19 @@ def test_times_are_whole_seconds_and_the_lifetime_is_never_nothing() -> None:
     assert type(claims["iat"]) is int
 
 
+def test_who_grants_for_itself_names_no_subject() -> None:
+    assert "sub" not in segments(an_assertion(subject=None))[1]
+
+
+def test_who_grants_for_another_names_it() -> None:
+    claims = segments(an_assertion(subject="alice@example.com"))[1]
+    assert (claims["iss"], claims["sub"]) == ("0oa1", "alice@example.com")
+
+
+def test_the_certificate_s_thumbprint_is_a_header() -> None:
+    assert segments(an_assertion(x5t="abc", kid=None))[0] == {"alg": "ES256", "typ": "JWT", "x5t#S256": "abc"}
+
+
 def test_no_kid_is_sent_where_there_is_none() -> None:
     assert "kid" not in segments(an_assertion(kid=None))[0]
 
@@ -86,7 +100,8 @@ def test_every_algorithm_signs_without_a_warning(algorithm: str) -> None:
         warnings.simplefilter("error")
         made = make_assertion(
             wrapped,
-            client_id="c",
+            issuer="c",
+            subject="c",
             audience=URL,
             algorithm=algorithm,
             kid=None,
@@ -109,8 +124,8 @@ def test_a_process_that_shows_every_warning_sees_none_for_eddsa() -> None:
     code = """
 from joserfc.jwk import OKPKey
 from broker.assertion import make_assertion
-made = make_assertion(OKPKey.generate_key(), client_id="c", audience="a", algorithm="EdDSA", kid=None, typ="JWT",
-                      lifetime=60, issued_at=1e9, claims={})
+made = make_assertion(OKPKey.generate_key(), issuer="c", subject="c", audience="a", algorithm="EdDSA", kid=None,
+                      typ="JWT", lifetime=60, issued_at=1e9, claims={})
 print(made)
 """
     done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True, check=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -82,7 +83,7 @@ async def address(told: Told) -> AsyncIterator[str]:
 
 
 def test_the_undocumented_names_of_aiohttp_that_we_lean_on_are_there() -> None:
-    assert {"_waiter", "_request_count"} <= set(web.RequestHandler.__slots__)
+    assert {"_close", "_next_keepalive_close_time", "_request_count", "_waiter"} <= set(web.RequestHandler.__slots__)
     assert {"_loop", "transport"} <= {
         name for kind in web.RequestHandler.__mro__ for name in getattr(kind, "__slots__", ())
     }
@@ -96,7 +97,9 @@ def test_the_undocumented_names_of_aiohttp_that_we_lean_on_are_there() -> None:
         "log_exception": ["self", "args", "kw"],
     }.items():
         assert list(inspect.signature(getattr(web.RequestHandler, overridden)).parameters) == parameters
-    assert {"close", "force_close", "sockname"} <= set(dir(web.RequestHandler))
+    assert {"close", "force_close", "keepalive_timeout", "sockname", "writing_paused"} <= set(dir(web.RequestHandler))
+    assert {"raw_headers", "writer"} <= set(dir(web.BaseRequest))
+    assert {"output_size", "write_eof"} <= set(dir(AbstractStreamWriter))
     assert {"pre_shutdown", "shutdown", "__call__", "_make_request"} <= set(dir(web.Server))
 
 

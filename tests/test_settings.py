@@ -1,6 +1,7 @@
 import math
 import re
 from collections.abc import Iterator
+from types import UnionType
 from typing import get_origin
 
 import msgspec
@@ -89,7 +90,7 @@ def described(kind: type[msgspec.Struct], prefix: str) -> Iterator[tuple[str, st
         name = f"{prefix}{field.name}"
         plain = getattr(field.type, "__origin__", field.type) if hasattr(field.type, "__metadata__") else field.type
         origin: object = get_origin(plain)
-        inner = plain.__args__[-1 if origin is dict else 0] if origin in {dict, tuple} else plain
+        inner = plain.__args__[-1 if origin is dict else 0] if origin in {dict, tuple, UnionType} else plain
         metas = getattr(field.type, "__metadata__", ())
         is_section = isinstance(inner, type) and issubclass(inner, msgspec.Struct)
         yield name, (metas[0].description if metas else None) or (inner.__doc__ if is_section else "") or ""

@@ -209,6 +209,15 @@ def test_a_reset_that_stands_on_every_answer_is_no_wait_after_a_refusal() -> Non
     assert error.value.retry_after is None
 
 
+@pytest.mark.parametrize("member", ["scope", "instance_url"])
+def test_text_that_is_no_unicode_is_refused_as_it_could_not_be_handed_out(member: str) -> None:
+    body = b'{"access_token":"t","token_type":"Bearer","%s":"\\ud800"}' % member.encode()
+    reply = Reply(status=200, headers={}, body=body, sent_at=SENT, received_at=SENT, authentic=True)
+    with pytest.raises(ReplyError) as error:
+        parse(reply)
+    assert error.value.fault == "not_json"
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

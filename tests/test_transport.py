@@ -115,6 +115,50 @@ async def test_a_name_that_does_not_resolve_is_a_dns_fault() -> None:
     assert error.where == "no-such-host.invalid:80"
 
 
+UNNAMEABLE = pytest.mark.parametrize("host", ["acme..okta.example", f"{'a' * 64}.example", ".okta.example"])
+
+
+@UNNAMEABLE
+async def test_a_host_that_no_resolver_takes_is_a_dns_fault(host: str) -> None:
+    error = await fault_of(f"https://{host}/token")
+    assert (error.fault, error.where) == ("dns", f"{host}:443")
+    assert error.detail == "a part of the name is empty or longer than 63 characters"
+
+
+@UNNAMEABLE
+async def test_a_proxy_s_host_that_no_resolver_takes_is_a_dns_fault_of_the_proxy(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    error = await fault_of("https://idp.example/", proxy=f"http://{host}:3128")
+    assert (error.fault, error.where) == ("dns", f"the proxy {host}:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("https_proxy", f"http://user:S3CRET@{host}:3128")
+    error = await fault_of("https://idp.example/")
+    assert (error.fault, error.where) == ("dns", f"the proxy {host}:3128")
+    assert "S3CRET" not in str(error)
+
+
+@UNNAMEABLE
+async def test_a_host_that_no_resolver_takes_is_the_server_s_behind_a_proxy_too(host: str) -> None:
+    async with raw_server(answers(b"HTTP/1.1 200 OK\r\n\r\n")) as proxy:
+        error = await fault_of(f"https://{host}/", proxy=proxy.url)
+    assert (error.fault, error.where) == ("dns", f"{host}:443")
+
+
+async def test_a_proxy_whose_name_does_not_resolve_is_said_to_be_the_proxy() -> None:
+    error = await fault_of("https://idp.example/", proxy="http://no-such-proxy.invalid:3128")
+    assert (error.fault, error.where) == ("dns", "the proxy no-such-proxy.invalid:3128")
+
+
+async def test_a_proxy_whose_certificate_is_unknown_is_said_to_be_the_proxy_and_sent_nothing(tmp_path: Path) -> None:
+    _, context = self_signed(tmp_path)
+    async with raw_server(answers(http(b"")), tls=context) as proxy:
+        error = await fault_of("https://idp.example/", proxy=f"https://me@127.0.0.1:{proxy.port}")
+    assert (error.fault, error.where) == ("tls", f"the proxy 127.0.0.1:{proxy.port}")
+    assert proxy.requests == []
+
+
 async def test_a_server_that_never_answers_is_a_timeout() -> None:
     async def hang(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(30)

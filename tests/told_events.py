@@ -57,13 +57,22 @@ def failed(
     )
 
 
-def key_loaded(kid: str | None = "one", *, file: str = "/key", algorithm: str = "RS256") -> KeyLoaded:
-    return KeyLoaded(client="okta", file=file, kid=kid, algorithm=algorithm, thumbprint="thumb")
+def key_loaded(
+    kid: str | None = "one",
+    *,
+    file: str = "/key",
+    algorithm: str = "RS256",
+    x5t: str | None = None,
+    not_after: float | None = None,
+) -> KeyLoaded:
+    return KeyLoaded(
+        client="okta", file=file, kid=kid, algorithm=algorithm, thumbprint="thumb", x5t=x5t, not_after=not_after
+    )
 
 
 def a_busy_week(*tokens: str) -> Iterator[Event]:
     """All that a pod may well meet: refreshes, failures, rotated and broken keys, callers of all sorts."""
-    yield from (key_loaded("one"), REFUSED_KEY, key_loaded("two"))
+    yield from (key_loaded("one"), REFUSED_KEY, key_loaded("two", not_after=1.8e9))
     yield from (ConfigChanged(file="/c.yaml", stale=True), ClockMeasured(client="okta", offset=3.0, used=True))
     for token in tokens:
         yield from (failed(token), failed(token, diagnosis=TIMEOUT), refreshed(token))

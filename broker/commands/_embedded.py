@@ -36,10 +36,13 @@ async def embedded(settings: Settings, *, lifetime: float = 3600.0) -> AsyncIter
                 key = generate("ES256")
                 file = Path(folder) / f"{name}.jwk"
                 _write_private(file, json.dumps(key.private_jwk))
-                server.register(client.client_id, {"keys": [key.public_jwk]})
+                server.register(client.client_id, {"keys": [key.public_jwk]}, dpop=client.dpop is not None)
                 clients[name] = _pointed_at(server, client, file)
-            # Secrets that stand in files are not on a laptop either.
-            tokens = {name: replace(token, parameters_file=None) for name, token in settings.tokens.items()}
+            tokens = {
+                # Secrets that stand in files are not on a laptop either, and the server knows one grant.
+                name: replace(token, parameters_file=None, grant="client_credentials")
+                for name, token in settings.tokens.items()
+            }
             yield replace(settings, clients=clients, tokens=tokens), server
 
 
@@ -56,6 +59,8 @@ def _pointed_at(server: DevServer, client: ClientSettings, key_file: Path) -> Cl
         issuer=server.issuer,
         token_endpoint=None,
         private_keys=(KeySettings(file=str(key_file)),),
+        assertion_file=None,
+        dpop=client.dpop and replace(client.dpop, targets=(*client.dpop.targets, server.issuer)),
         algorithms=(),
         assertion=replace(client.assertion, audience="token_endpoint", claims_file=None),
         http=Http(),

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NoReturn
 
-from broker.app import Broker, boot_clock, running, watch_config
+from broker.app import Broker, running, watch_config
+from broker.boot_clock import boot_clock
 from broker.config import resolve
 from broker.config.resolve import Configuration
 from broker.config.rules import warnings

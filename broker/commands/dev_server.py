@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _FAULTS = """\b
 Faults are ordered over HTTP, from this machine:
   curl --json '{"status": 503, "times": 3}' http://127.0.0.1:8080/dev/faults
+  curl --json '{"new_nonce": true}' http://127.0.0.1:8080/dev/faults
   curl -X DELETE http://127.0.0.1:8080/dev/faults
   curl http://127.0.0.1:8080/dev/requests
 """
@@ -33,8 +34,9 @@ Faults are ordered over HTTP, from this machine:
     " Without any, every client and every key is accepted.",
 )
 @click.option("--lifetime", default="1h", show_default=True, metavar="DURATION", help="How long the tokens live.")
+@click.option("--dpop", is_flag=True, help="Require a DPoP proof of every client, with a nonce, as Okta can.")
 @click.option("--scopes", metavar='"A B"', help="What the clients are granted. By default whatever they ask for.")
-def command(listen: str, clients: tuple[str, ...], lifetime: str, scopes: str | None) -> None:
+def command(listen: str, clients: tuple[str, ...], lifetime: str, scopes: str | None, *, dpop: bool) -> None:
     """Run an authorization server in Okta's manner, for development.
 
     It knows one grant, client_credentials with private_key_jwt, and refuses everything else in Okta's own words.
@@ -46,7 +48,7 @@ def command(listen: str, clients: tuple[str, ...], lifetime: str, scopes: str | 
     from broker.devserver import DevServer  # noqa: PLC0415 - as above
 
     server = DevServer(
-        _clients(clients, None if scopes is None else frozenset(scopes.split())),
+        _clients(clients, None if scopes is None else frozenset(scopes.split()), dpop=dpop),
         lifetime=_lifetime(lifetime),
         listen=_address(listen),
         anywhere=True,
@@ -77,7 +79,7 @@ def _lifetime(text: str) -> float:
     return lifetime
 
 
-def _clients(texts: Iterable[str], scopes: frozenset[str] | None) -> list["Client"]:
+def _clients(texts: Iterable[str], scopes: frozenset[str] | None, *, dpop: bool) -> list["Client"]:
     from pathlib import Path  # noqa: PLC0415 - every command must start fast
 
     from broker.devserver import ANYONE, Client, read_file  # noqa: PLC0415 - as above
@@ -95,8 +97,8 @@ def _clients(texts: Iterable[str], scopes: frozenset[str] | None) -> list["Clien
                 raise ValueError(msg)
         except ValueError as error:
             raise click.BadParameter(f"{error}.", param_hint="--client") from error
-        clients[client_id] = Client(client_id=client_id, keys=source, scopes=scopes)
-    return list(clients.values()) or [Client(client_id=ANYONE, keys=None, scopes=scopes)]
+        clients[client_id] = Client(client_id=client_id, keys=source, scopes=scopes, dpop=dpop)
+    return list(clients.values()) or [Client(client_id=ANYONE, keys=None, scopes=scopes, dpop=dpop)]
 
 
 async def _serve(server: "DevServer", *, any_key: bool) -> None:

@@ -3,6 +3,7 @@
 import json
 import socket
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 import click
@@ -15,6 +16,8 @@ PATIENCE = 10
 LONGEST_WAIT = 30
 #: The largest answer read, in bytes: whatever listens there may be no broker.
 LARGEST = 1 << 20
+#: The largest file with a secret, in bytes: a wrong one may be endless.
+LARGEST_SECRET = 1 << 12
 
 RIGHT = "is --url or TOKEN_BROKER_URL right?"
 
@@ -45,7 +48,13 @@ class UnixConnection(HTTPConnection):
     help="The bare token, the broker's whole answer, or an Authorization header.",
 )
 @click.option("--wait", metavar="DURATION", help="How long to wait for the first token, like 5s (at most 30s).")
-def command(name: str | None, url: str, form: str, wait: str | None) -> None:
+@click.option(
+    "--secret-file",
+    type=click.Path(),
+    metavar="FILE",
+    help="The caller's secret, where callers are defined: its first line is sent as Authorization: Bearer.",
+)
+def command(name: str | None, url: str, form: str, wait: str | None, secret_file: str | None) -> None:
     """Ask the broker at URL (http:// or unix:/path) for the token NAME and print it.
 
     NAME may be left out when the broker has one token, or one called default.
@@ -54,9 +63,12 @@ def command(name: str | None, url: str, form: str, wait: str | None) -> None:
     if wait is not None:
         check(wait)
         path += "?" + urlencode({"wait": wait})
+    headers = {"Metadata": "true", "Accept": "application/json"}
+    if secret_file is not None:
+        headers["Authorization"] = f"Bearer {secret_in(secret_file)}"
     connection = connect(url, PATIENCE + (LONGEST_WAIT if wait is not None else 0))
     try:
-        connection.request("GET", path, headers={"Metadata": "true", "Accept": "application/json"})
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         status, body = answer.status, answer.read(LARGEST)
     except (OSError, UnicodeError) as error:
@@ -79,6 +91,27 @@ def check(wait: str) -> None:
         raise click.BadParameter(f"{error}.", param_hint="--wait") from None
     if seconds > LONGEST_WAIT:
         raise click.BadParameter(f"{wait} is too long; at most {LONGEST_WAIT}s.", param_hint="--wait")
+
+
+def secret_in(file: str) -> str:
+    """The first line that holds something. Raises ClickException, exit code 1, which holds nothing of the file."""
+    try:
+        with Path(file).open("rb") as opened:
+            content = opened.read(LARGEST_SECRET + 1)
+    except OSError as error:
+        raise click.ClickException(f"--secret-file: {file} cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_SECRET:
+        raise click.ClickException(
+            f"--secret-file: {file} is larger than {LARGEST_SECRET} bytes; name the file with the caller's secret"
+        )
+    if not (lines := content.strip().splitlines()):
+        raise click.ClickException(f"--secret-file: {file} is empty; its first line must be the caller's secret")
+    secret = lines[0].strip()
+    if not all(0x21 <= byte <= 0x7E for byte in secret):  # HTTPConnection would repeat it in its error
+        raise click.ClickException(
+            f"--secret-file: the first line of {file} holds a space or a character beyond ASCII, which no secret has"
+        )
+    return secret.decode()
 
 
 def connect(url: str, seconds: float) -> HTTPConnection:
@@ -111,7 +144,13 @@ def members_of(url: str, status: int, body: bytes) -> dict[str, object]:
 
 
 def render(form: str, members: dict[str, object], body: bytes) -> str:
-    """What is printed for `--format`."""
+    """What is printed for `--format`. Raises ClickException, exit code 1, where a DPoP token would pass as Bearer."""
+    if form != "json" and str(members.get("token_type")).lower() == "dpop":
+        msg = (
+            "this is a DPoP token, which is of no use by itself; POST /v1/tokens/NAME/proof gives it with a proof for"
+            " one request (--format json shows it as it is)"
+        )
+        raise click.ClickException(msg)
     match form:
         case "json":
             return body.decode(errors="replace")

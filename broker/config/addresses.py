@@ -9,10 +9,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from yarl import URL
 
+from broker.handout.places import place_of
 from broker.sockets import LONGEST_PATH
 from broker.urls import LOOPBACK
 
 HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
+
+NO_NAME = "has a host of which a part between dots is empty or longer than 63 characters; correct it"
 
 
 def api_listen(address: str) -> str | None:
@@ -60,6 +63,8 @@ def endpoint(url: str) -> str | None:
         return "is not a URL; write it in full, like https://idp.example.com/oauth2/token"
     if parts.username is not None or parts.password is not None:
         return "holds a user or a password; the broker proves itself with its key alone"
+    if not _can_be_looked_up(url):
+        return NO_NAME
     return "has a fragment (#…); take it out" if "#" in url else None
 
 
@@ -68,6 +73,35 @@ def issuer(url: str) -> str | None:
     if wrong := endpoint(url):
         return wrong.replace("/oauth2/token", "")
     return "has a query (?…), which an issuer never has; take it out" if "?" in url else None
+
+
+def target(url: str) -> str | None:
+    """Of APIs that DPoP proofs may be asked for (RFC 9449): an origin, as the hand-out will read that of a request."""
+    place = place_of(url)
+    alone = place.origin if place else origin(url) or ""
+    if url == alone and place:
+        return None
+    if place_of(alone):
+        return f"is not an origin alone, in small letters; write {alone}"
+    if alone and insecure(url):
+        return "is plain http, which is for loopback only; use https"
+    return "is not an origin; write it like https://api.example.com"
+
+
+def origin(url: str) -> str | None:
+    """Scheme, host and port of an http or https URL, the port only where it is an unusual one."""
+    return str(URL(url).origin()) if _split(url) else None
+
+
+def host(url: str) -> str:
+    """Of a URL; nothing for what is none."""
+    parts = _split(url)
+    return parts.hostname or "" if parts else ""
+
+
+def path(url: str) -> str:
+    """Of a URL."""
+    return urlsplit(url).path
 
 
 def insecure(url: str) -> bool:
@@ -87,7 +121,7 @@ def proxy(url: str) -> str | None:
         )
     if parts.password is not None:
         return "holds a password; put that into a file and name it as proxy_password_file"
-    return None
+    return None if _can_be_looked_up(url) else NO_NAME
 
 
 def proxy_user(url: str | None) -> str | None:
@@ -111,6 +145,15 @@ def _split(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if valid and parts.hostname and not set(' \\<>"') & set(url) else None
+
+
+def _can_be_looked_up(url: str) -> bool:
+    """Whether the host of a URL is one that the resolver takes at all; to the HTTP client any name is one."""
+    try:
+        (URL(url).raw_host or "").encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _is_ip(host: str) -> bool:

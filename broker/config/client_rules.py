@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 
-from broker.config import addresses
-from broker.config.complaint import Complaint, once, preset
+import msgspec
+
+from broker.config import addresses, presets
+from broker.config.complaint import Complaint, each, once, preset
 from broker.config.document import Place
 from broker.config.unknown import nearest
 from broker.durations import Duration
 from broker.providers import PRESETS
-from broker.settings import ALGORITHMS, ClientSettings, Http
+from broker.settings import ALGORITHMS, Assertion, ClientSettings, Http
 
 MIN_ASSERTION = 10.0
 #: Where the provider sets no limit.
@@ -21,15 +23,18 @@ AUDIENCES = ("token_endpoint", "issuer")
 def check(client: ClientSettings, place: Place) -> Iterator[Complaint]:
     """Everything that is wrong with `client`."""
     yield from _server(client, place)
+    yield from _credential(client, place)
     yield from _keys(client, place)
     yield from _assertion(client, (*place, "assertion"))
+    yield from _dpop(client, (*place, "dpop"))
     yield from _http(client.http, (*place, "http"))
     values = {
         "issuer": client.issuer,
-        "token_endpoint": client.token_endpoint,
+        "client_id": client.client_id,
         "send_client_id": str(client.send_client_id).lower(),
         "assertion.audience": client.assertion.audience,
         "assertion.typ": client.assertion.typ,
+        "assertion.claims": " ".join(client.assertion.claims),
     }
     yield from preset(client, values, place)
 
@@ -49,6 +54,28 @@ def _server(client: ClientSettings, place: Place) -> Iterator[Complaint]:
             yield (*place, key), "is plain http, which can be read on the way; use https, or write allow_http: true"
 
 
+def _credential(client: ClientSettings, place: Place) -> Iterator[Complaint]:
+    """Keys, or an assertion that somebody else makes."""
+    if not client.private_keys and not client.assertion_file:
+        yield (*place, "private_key"), "is missing; write private_key: {file: …}, or else an assertion_file"
+    if not client.assertion_file:
+        return
+    if client.private_keys:
+        yield (*place, "assertion_file"), "is written beside a private key; keep one of the two"
+    said = {key: getattr(client, key) for key in ("issuer", "token_endpoint", "assertion_file")}
+    usual = presets.complete_client(said, PRESETS[client.provider])["assertion"]
+    for field in msgspec.structs.fields(Assertion):
+        if getattr(client.assertion, field.name) != usual.get(field.name, _default(field)):
+            yield (
+                (*place, "assertion", field.name),
+                "is for an assertion that the broker makes, and this one comes from assertion_file; take it out",
+            )
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+
 def _keys(client: ClientSettings, place: Place) -> Iterator[Complaint]:
     for algorithm in client.algorithms:
         if wrong := _algorithm(algorithm, client, ALGORITHMS):
@@ -60,6 +87,7 @@ def _keys(client: ClientSettings, place: Place) -> Iterator[Complaint]:
             yield (*here, "kid_file"), "is written beside kid; keep one of the two"
         if key.algorithm and (wrong := _algorithm(key.algorithm, client, client.algorithms or ALGORITHMS)):
             yield (*here, "algorithm"), wrong
+        yield from preset(client, {"certificate_file": key.certificate_file or ""}, here)
 
 
 def _algorithm(algorithm: str, client: ClientSettings, listed: tuple[str, ...]) -> str | None:
@@ -87,6 +115,21 @@ def _assertion(client: ClientSettings, place: Place) -> Iterator[Complaint]:
     for claim in assertion.claims:
         if claim in CLAIMS:
             yield (*place, "claims", claim), "is said by the broker itself; take it out"
+
+
+def _dpop(client: ClientSettings, place: Place) -> Iterator[Complaint]:
+    if client.dpop is None:
+        return
+    yield from each((*place, "targets"), client.dpop.targets, addresses.target)
+    yield from once((*place, "targets"), client.dpop.targets)
+    if not client.dpop.targets:
+        yield (
+            (*place, "targets"),
+            (
+                "is missing: a workload asks for a proof for each of its requests; write the origins of the APIs that"
+                " the tokens are for, like [https://api.example.com]"
+            ),
+        )
 
 
 def _http(http: Http, place: Place) -> Iterator[Complaint]:

@@ -1,11 +1,11 @@
 """What rules are written with: a complaint is a place and the end of a sentence about what stands there."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from broker.config.document import Place
-from broker.providers import PRESETS
+from broker.providers import PRESETS, Rule
 from broker.settings import ClientSettings
 
 Complaint = tuple[Place, str]
@@ -25,13 +25,21 @@ def once(place: Place, values: Sequence[str]) -> Iterator[Complaint]:
 
 
 def preset(client: ClientSettings, values: Mapping[str, str | None], place: Place) -> Iterator[Complaint]:
-    """The provider's rules about `values`, by their keys; the first that is broken speaks for its key."""
+    """The provider's rules about `values`, by their keys."""
+    for rule in broken(PRESETS[client.provider].rules, client, values):
+        yield (*place, *rule.key.split(".")), rule.reason
+
+
+def broken(rules: Iterable[Rule], client: ClientSettings, values: Mapping[str, str | None]) -> Iterator[Rule]:
+    """Those of `rules` that `values` break; the first one speaks for its key."""
     path = urlsplit(client.token_endpoint or client.issuer or "").path
+    grant = values.get("grant") or ""
     told = set()
-    for rule in PRESETS[client.provider].rules:
+    for rule in rules:
         value = values.get(rule.key)
-        if value is None or rule.key in told or not re.fullmatch(rule.path, path):
+        fits = re.fullmatch(rule.path, path) and re.fullmatch(rule.grant, grant)
+        if value is None or rule.key in told or not fits:
             continue
         if not re.fullmatch(rule.pattern, value):
             told.add(rule.key)
-            yield (*place, *rule.key.split(".")), rule.reason
+            yield rule

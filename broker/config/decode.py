@@ -21,7 +21,6 @@ Made: TypeAlias = Any
 MISSING = {
     "clients": "'clients' is missing: there must be one at least, with issuer, client_id and private_key",
     "tokens": "'tokens' is missing: there must be one at least, for example 'default: {scopes: [read]}'",
-    "private_keys": "'private_key' is missing; write private_key: {file: …}",
     "audience": "'audience' is missing: servers differ; write token_endpoint, issuer or a literal, or a provider",
     "client": "'client' is missing; it may be left out only when there is exactly one client",
 }
@@ -33,7 +32,7 @@ KINDS: dict[type, str] = {
     dict: "keys",
 }
 #: Without these, or with their defaults instead, rules would complain of what nobody wrote.
-DECISIVE = ("issuer", "token_endpoint", "proxy")
+DECISIVE = ("issuer", "token_endpoint", "proxy", "private_keys", "assertion_file")
 
 
 class Decoder:

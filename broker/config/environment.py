@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from broker.config.document import BROKEN, Document, Origin, Place
+from broker.providers import PRESETS
 
 PREFIX = "TOKEN_BROKER_"
 CLIENT: Place = ("clients", "default")
@@ -42,7 +43,7 @@ def read(environ: Mapping[str, str]) -> Document:
     origins = {(): Origin("variables"), CLIENT: Origin(f"{PREFIX}PROVIDER"), TOKEN: Origin(f"{PREFIX}SCOPES")}
     document = Document({}, origins | {place: Origin(name) for name, place in FORM.items()})
     for key in NEEDED:
-        if said[key] is None:
+        if said[key] is None and not (key == "issuer" and _has_endpoint(said["provider"])):
             place = FORM[PREFIX + key.upper()]
             document.complain(place, "is not set, and there is no configuration file that would say it")
             said[key] = BROKEN
@@ -51,6 +52,11 @@ def read(environ: Mapping[str, str]) -> Document:
     token = {"scopes": (said["scopes"] or "").split(), "audience": said["audience"]}
     document.tree = {"clients": {"default": client}, "tokens": {"default": token}}
     return document
+
+
+def _has_endpoint(provider: str | None) -> bool:
+    """Whether there is one for everybody."""
+    return provider is not None and provider in PRESETS and "token_endpoint" in PRESETS[provider].client
 
 
 def override(document: Document, environ: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """The configuration reference for people, in Markdown, from the schema, the providers' table and the variables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from broker.config.document import dotted
 from broker.config.environment import CONFIG, FORM, OVERRIDES, TOKENS
@@ -70,7 +71,8 @@ def _rows(section: Schema, prefix: str = "") -> Iterator[tuple[str, ...]]:
             yield f"`{key}`", _kind(value), default, said
             yield from _entries(name, value, key)
         else:
-            yield f"`{key}`", "keys", "required" if name in needed else "", said
+            kind = "`true` `false` keys" if "boolean" in value["type"] else "keys"
+            yield f"`{key}`", kind, "required" if name in needed else "", said
             yield from _rows(value, f"{key}.")
 
 
@@ -83,6 +85,8 @@ def _entries(name: str, value: Schema, key: str) -> Iterator[tuple[str, ...]]:
 
 
 def _kind(value: Schema) -> str:
+    if "anyOf" in value:
+        return _kind(value["anyOf"][0])
     if "enum" in value:
         return " ".join(_literal(choice) for choice in value["enum"] if choice is not None)
     if value.get("type") == "array":
@@ -110,28 +114,33 @@ def _table(rows: Iterator[tuple[str, ...]]) -> str:
 
 
 def _providers() -> str:
-    parts = ["\n## Providers\n\nWhat a `provider` lays under a client, and what it refuses.\n"]
+    parts = ["\n## Providers\n\nWhat a `provider` lays under a client and its tokens, and what it refuses.\n"]
     for name, preset in PRESETS.items():
         parts.append(f"\n### {name}\n\n{preset.title}.\n\n" + "".join(f"* {line}\n" for line in _facts(preset)))
     return "".join(parts)
 
 
 def _facts(preset: Preset) -> Iterator[str]:
-    assertion = preset.client.get("assertion", {})
-    yield (
-        f"`assertion.audience`: {_literal(assertion['audience'])}" if assertion else "`assertion.audience` is required"
-    )
-    if "typ" in assertion:
-        yield f"`assertion.typ`: {_literal(assertion['typ'])}"
+    if not preset.client["assertion"]:
+        yield "`assertion.audience` is required"
+    for key, value in _leaves({**preset.client, **preset.token}):
+        yield f"`{key}`: {', '.join(value) if key == 'algorithms' else _literal(value)}"
+    for host, partial in preset.elsewhere.items():
+        hosts = " or ".join(f"`{name}`" for name in host.replace("\\.", ".").replace(".+", "*").split("|"))
+        yield from (f"`{key}`: {_literal(value)}, where the server is {hosts}" for key, value in _leaves(partial))
     if preset.max_lifetime:
         yield f"`assertion.lifetime`: at most {Duration(preset.max_lifetime)}"
-    if algorithms := preset.client.get("algorithms"):
-        yield f"`algorithms`: {', '.join(algorithms)}"
-    if preset.client.get("send_client_id"):
-        yield "`send_client_id`: `true`"
-    yield from (f"`{rule.key}`: {rule.reason}" for rule in preset.rules)
-    if preset.caution:
-        yield preset.caution
+    if preset.own_api is not None:
+        yield "`dpop.targets`: the server's own origin, if its tokens are for its own API"
+    yield from (f"`{rule.key}`: {rule.reason}" for rule in (*preset.rules, *preset.cautions))
+
+
+def _leaves(partial: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in partial.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _variables() -> str:

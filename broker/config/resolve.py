@@ -1,5 +1,6 @@
 """The way in: where the configuration is, and everything between there and `Settings`."""
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,9 @@ def read(path: str | None, environ: Mapping[str, str], default: str = DEFAULT_PA
     environment.override(document, environ)
     expand(document)
     settings = Decoder(document.complain, folder).settings(document.tree)
-    for place, text in rules.check(settings, _names(document, "clients")):
+    for place, text in rules.check(
+        settings, _names(document, "clients"), source=source.path if source else None, real=os.path.realpath
+    ):
         if not document.complained(place):
             document.complain(place, text)
     chosen = environment.items(environ.get(environment.TOKENS, ""))

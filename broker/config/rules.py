@@ -1,19 +1,23 @@
 """What must hold between values that are right one by one."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from broker.config import addresses, caller_rules, client_rules, sink_rules, token_rules
 from broker.config.complaint import Complaint, each, once
 from broker.config.unknown import nearest
-from broker.providers import PRESETS
 from broker.settings import Settings
 
 #: Clients, and tokens, of one broker.
 MAX_SECTIONS = 1000
 
 
-def check(settings: Settings, clients: Collection[str]) -> Iterator[Complaint]:
-    """Everything that is wrong; `clients` are the names that were written, well or not."""
+def check(
+    settings: Settings, clients: Collection[str], *, source: str | None, real: Callable[[str], str]
+) -> Iterator[Complaint]:
+    """Everything that is wrong; `clients` are the names that were written, well or not, `source` the file they are in.
+
+    `real` follows the symlinks of a path.
+    """
     yield from each(("api", "listen"), settings.api.listen, addresses.api_listen)
     yield from once(("api", "listen"), settings.api.listen)
     yield from each(("api", "allowed_hosts"), settings.api.allowed_hosts, addresses.host_name)
@@ -34,7 +38,7 @@ def check(settings: Settings, clients: Collection[str]) -> Iterator[Complaint]:
             yield (*place, "client"), f"there is no client {token.client!r:.80}{meant}"
         elif token.client in settings.clients:
             yield from token_rules.check_provider(token, settings.clients[token.client], place)
-    yield from sink_rules.check(settings)
+    yield from sink_rules.check(settings, source=source, real=real)
 
 
 def warnings(settings: Settings) -> list[str]:
@@ -48,7 +52,8 @@ def warnings(settings: Settings) -> list[str]:
         for key, url in (("issuer", client.issuer), ("token_endpoint", client.token_endpoint)):
             if url and addresses.insecure(url):
                 said.append(f"clients.{name}.{key}: plain http; whoever is on the way can read and change tokens")
-        if caution := PRESETS[client.provider].caution:
-            said.append(f"clients.{name}.provider: {caution}")
+    for name, token in settings.tokens.items():
+        for key, why in token_rules.cautions(token, settings.clients[token.client]):
+            said.append(f"tokens.{name}.{key}: {why}")
     used = {token.client for token in settings.tokens.values()}
     return said + [f"clients.{name}: no token uses this client" for name in settings.clients if name not in used]

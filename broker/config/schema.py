@@ -7,7 +7,7 @@ import msgspec
 
 from broker.config.unknown import SHORTHAND, Kind
 from broker.providers import PRESETS
-from broker.settings import Assertion, ClientSettings, Settings, TokenSettings
+from broker.settings import Assertion, ClientSettings, JwtBearer, Settings, TokenSettings
 
 Schema: TypeAlias = dict[str, Any]
 PLAIN: dict[type, Schema] = {
@@ -18,21 +18,28 @@ PLAIN: dict[type, Schema] = {
 }
 #: Keys that need not be written although settings always have them: a preset or a rule fills them in.
 FILLED_IN: dict[type, tuple[str, ...]] = {
-    ClientSettings: ("private_keys", "assertion"),
+    ClientSettings: ("assertion",),
     TokenSettings: ("client",),
     Assertion: ("audience",),
 }
 #: Where the shorthand stands among the others.
 BEFORE = {"private_key": "private_keys", "http": "clients"}
 DESCRIPTIONS = {
-    "private_key": "The key the client proves itself with; needed, unless there are private_keys.",
+    "private_key": "The key the client proves itself with; needed, unless there are private_keys or an assertion_file.",
     "http": "How authorization servers are reached; a client's own http goes before it.",
 }
 #: What a client must say besides, and what only a client without a preset must.
 CLIENT: Schema = {
-    "anyOf": [{"required": ["issuer"]}, {"required": ["token_endpoint"]}],
-    "oneOf": [{"required": ["private_key"]}, {"required": ["private_keys"]}],
-    "if": {"properties": {"provider": {"const": "generic"}}},
+    "anyOf": [
+        {"required": ["issuer"]},
+        {"required": ["token_endpoint"]},
+        {
+            "required": ["provider"],
+            "properties": {"provider": {"enum": [n for n, p in PRESETS.items() if "token_endpoint" in p.client]}},
+        },
+    ],
+    "oneOf": [{"required": ["private_key"]}, {"required": ["private_keys"]}, {"required": ["assertion_file"]}],
+    "if": {"properties": {"provider": {"const": "generic"}}, "not": {"required": ["assertion_file"]}},
     "then": {"required": ["assertion"], "properties": {"assertion": {"required": ["audience"]}}},
 }
 
@@ -91,6 +98,9 @@ def _struct(kind: type[msgspec.Struct]) -> Schema:
             if BEFORE[name] == field.name:
                 properties[name] = _schema(inner) | {"description": DESCRIPTIONS[name]}
         properties[field.name] = _schema(field.type) | _default(field)
+        # A list that may be left out but not be empty.
+        if "minItems" in properties[field.name] and field.default == ():
+            del properties[field.name]["default"]
     made: Schema = {
         "description": (kind.__doc__ or "").partition("\n")[0],
         "type": "object",
@@ -100,8 +110,23 @@ def _struct(kind: type[msgspec.Struct]) -> Schema:
     }
     if kind is ClientSettings:
         properties["provider"]["enum"] = list(PRESETS)
+        properties["dpop"]["type"] = ["boolean", "object", "null"]
         made |= CLIENT
+    if kind is TokenSettings:
+        properties["grant"] = _grant(properties["grant"])
     return made
+
+
+def _grant(words: Schema) -> Schema:
+    """The word, or an object with it as its one key."""
+    bearer = {
+        "type": "object",
+        "properties": {"jwt_bearer": _struct(JwtBearer)},
+        "required": ["jwt_bearer"],
+        "additionalProperties": False,
+    }
+    described = {key: words[key] for key in ("description", "default")}
+    return {"anyOf": [{"enum": words["enum"]}, bearer], **described}
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Schema:

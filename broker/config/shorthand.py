@@ -1,30 +1,33 @@
 """What may be left unsaid in the file is said here, in the file's own words, so that one type fits all."""
 
-from collections.abc import Mapping
-
-from broker.config.document import BROKEN, Complain, Document, Place, Tree
-from broker.config.unknown import nearest
+from broker.config.document import BROKEN, Document, Place, Tree
+from broker.config.presets import UNKNOWN, complete_client, complete_token, preset_of
 from broker.durations import Duration
-from broker.providers import PRESETS
 from broker.settings import Http
 
 
 def expand(document: Document) -> None:
-    """The provider's preset, `private_key`, the top-level `http`, and the client of a token when there is just one."""
+    """Short forms, the top-level `http`, the providers' presets, and the client of a token when there is just one."""
     shared = document.tree.pop("http", None)
     if not isinstance(shared, dict | None):
         document.complain(("http",), "must hold keys (timeout, proxy, …), not a list or a single value")
         shared = None
     clients = _sections(document.tree, "clients")
+    presets = {}
     for name, client in clients.items():
         place: Place = ("clients", name)
         _private_key(document, client, place)
         _http(document, client, shared or {}, place)
-        preset = _preset(document.complain, client.get("provider"), (*place, "provider"))
-        document.tree["clients"][name] = _under(client, preset)
-    for token in _sections(document.tree, "tokens").values():
+        _dpop(document, client, place)
+        presets[name] = preset_of(client, document.complain, place)
+        document.tree["clients"][name] = complete_client(client, presets[name])
+    for name, token in _sections(document.tree, "tokens").items():
         if token.get("client") is None and len(clients) == 1:
             token["client"] = next(iter(clients))
+        _grant(document, token, ("tokens", name))
+        # What names no client may be anything, a list even.
+        asks = token["client"] if isinstance(token.get("client"), str) else ""
+        document.tree["tokens"][name] = complete_token(token, clients.get(asks, {}), presets.get(asks, UNKNOWN))
 
 
 def _sections(tree: dict[str, Tree], key: str) -> dict[str, dict[str, Tree]]:
@@ -64,18 +67,33 @@ def _http(document: Document, client: dict[str, Tree], shared: dict[str, Tree], 
             http["connect_timeout"] = http["timeout"]
 
 
-def _preset(complain: Complain, provider: object, place: Place) -> Mapping[str, Tree]:
-    if provider is None:
-        return PRESETS["generic"].client
-    if isinstance(provider, str) and provider in PRESETS:
-        return PRESETS[provider].client
-    if isinstance(provider, str | int):
-        name = str(provider)
-        complain(place, f"there is no provider {name!r:.60}{nearest(name, PRESETS)}; there are {', '.join(PRESETS)}")
-    return {"assertion": {"audience": BROKEN}}
+def _dpop(document: Document, client: dict[str, Tree], place: Place) -> None:
+    """`true` is an object without members."""
+    match client.get("dpop"):
+        case bool(wanted):
+            client["dpop"] = {} if wanted else None
+        case None | dict():
+            pass
+        case _:
+            document.complain((*place, "dpop"), "must be true, false, or keys (algorithm, targets)")
+            client["dpop"] = BROKEN
 
 
-def _under(written: Tree, preset: Tree) -> Tree:
-    if not (isinstance(written, dict) and isinstance(preset, Mapping)):
-        return preset if written is None else written
-    return written | {key: _under(written.get(key), value) for key, value in preset.items()}
+def _grant(document: Document, token: dict[str, Tree], place: Place) -> None:
+    """`grant: {jwt_bearer: {…}}` and `jwt_bearer: {…}` alone mean the same as both keys."""
+    grant = token.get("grant")
+    if grant is None and token.get("jwt_bearer") is not None:
+        token["grant"] = "jwt_bearer"
+    if not isinstance(grant, dict):
+        return
+    here = (*place, "grant")
+    if list(grant) != ["jwt_bearer"]:
+        document.complain(here, "must be client_credentials, or jwt_bearer: {issuer, subject, scope_in}, all optional")
+        token["grant"] = BROKEN
+    elif token.get("jwt_bearer") is not None:
+        document.complain(here, "holds a jwt_bearer, and there is one beside it; keep one of the two")
+        token["grant"] = BROKEN
+    else:
+        bearer = grant["jwt_bearer"] or {}
+        token |= {"grant": "jwt_bearer", "jwt_bearer": bearer}
+        document.also((*here, "jwt_bearer"), (*place, "jwt_bearer"), bearer)

@@ -17,6 +17,8 @@ def show(settings: Settings) -> str:
     """YAML that loads to the same settings, but for what is hidden: parameters, claims and the users of proxies."""
     tree = msgspec.to_builtins(settings, enc_hook=str)
     for client in tree["clients"].values():
+        if not client["private_keys"]:
+            del client["private_keys"]
         client["assertion"]["claims"] = dict.fromkeys(client["assertion"]["claims"], HIDDEN)
         client["http"]["proxy"] = _without_user(client["http"]["proxy"])
     for token in tree["tokens"].values():

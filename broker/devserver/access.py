@@ -22,9 +22,21 @@ class AccessTokens:
         """The public key."""
         return {"keys": [self._key.as_dict(private=False)]}
 
-    def mint(self, *, issuer: str, client_id: str, scopes: Sequence[str], lifetime: float, now: float) -> str:
-        """A token good for `lifetime` seconds, rounded up to whole ones: `expires_in` never promises more."""
-        claims = {
+    def mint(
+        self,
+        *,
+        issuer: str,
+        client_id: str,
+        scopes: Sequence[str],
+        lifetime: float,
+        now: float,
+        bound_to: str | None = None,
+    ) -> str:
+        """A token good for `lifetime` seconds, rounded up to whole ones: `expires_in` never promises more.
+
+        `bound_to` is the thumbprint of the key whose owner alone may use it (RFC 9449 section 6).
+        """
+        claims: dict[str, object] = {
             "ver": 1,
             "jti": f"AT.{uuid.uuid4()}",
             "iss": issuer,
@@ -35,6 +47,8 @@ class AccessTokens:
             "exp": math.ceil(now + lifetime),
             "scp": list(scopes),
         }
+        if bound_to is not None:
+            claims["cnf"] = {"jkt": bound_to}
         return jwt.encode({"alg": _ALGORITHM, "kid": self._key.kid, "typ": "at+jwt"}, claims, self._key)
 
     def claims(self, token: str) -> Mapping[str, Any] | None:

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote_plus
@@ -32,13 +32,18 @@ REGISTRY = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One POST to the token endpoint. Nothing in it is verified; `trouble` is why it cannot be read at all."""
+    """One POST to the token endpoint. Nothing in it is verified; `trouble` is why it cannot be read at all.
+
+    `proofs` are the values of the header `DPoP`, `proved` the claims of the only one.
+    """
 
     form: Mapping[str, str] = field(repr=False)
     authorization: Literal["absent", "basic", "unusable"]
     basic_id: str | None
     signed: jws.CompactSignature | None = field(repr=False)
     claims: Mapping[str, Any] = field(repr=False)
+    proofs: tuple[str, ...] = field(repr=False)
+    proved: Mapping[str, Any] = field(repr=False)
     trouble: Refusal | ApiError | None
 
     @property
@@ -57,6 +62,16 @@ class Asked:
         return _text(self.claims.get("jti"))
 
     @property
+    def proof_jti(self) -> str | None:
+        """The proof's id."""
+        return _text(self.proved.get("jti"))
+
+    @property
+    def nonce(self) -> str | None:
+        """The nonce in the proof."""
+        return _text(self.proved.get("nonce"))
+
+    @property
     def kid(self) -> str | None:
         """The key the assertion names."""
         return _text(self.header.get("kid"))
@@ -67,12 +82,21 @@ class Asked:
         return _text(self.header.get("alg"))
 
 
-def read(body: bytes, content_type: str, authorization: str | None) -> Asked:
+def read(body: bytes, content_type: str, authorization: str | None, proofs: Sequence[str] = ()) -> Asked:
     """Raises nothing: what cannot be read is said in `trouble`, so that the request can be written down too."""
     form, trouble = _form(body, content_type)
     state, basic_id = _basic(authorization)
-    signed, claims = _assertion(form.get("client_assertion", ""))
-    return Asked(form=form, authorization=state, basic_id=basic_id, signed=signed, claims=claims, trouble=trouble)
+    signed, claims = compact(form.get("client_assertion", ""))
+    return Asked(
+        form=form,
+        authorization=state,
+        basic_id=basic_id,
+        signed=signed,
+        claims=claims,
+        proofs=tuple(proofs),
+        proved=compact(proofs[0])[1] if len(proofs) == 1 else {},
+        trouble=trouble,
+    )
 
 
 def _text(value: object) -> str | None:
@@ -102,11 +126,12 @@ def _basic(authorization: str | None) -> tuple[Literal["absent", "basic", "unusa
     return ("basic", unquote_plus(client_id)) if scheme.lower() == "basic" and colon else ("unusable", None)
 
 
-def _assertion(assertion: str) -> tuple[jws.CompactSignature | None, dict[str, Any]]:
-    if not _COMPACT.fullmatch(assertion):
+def compact(text: str) -> tuple[jws.CompactSignature | None, dict[str, Any]]:
+    """A signed JWT and its claims, unverified; `None` and no claims when it cannot be read."""
+    if not _COMPACT.fullmatch(text):
         return None, {}
     try:
-        signed = jws.extract_compact(assertion.encode(), None, REGISTRY)
+        signed = jws.extract_compact(text.encode(), None, REGISTRY)
         header: object = signed.headers()
         claims = json.loads(signed.payload)
     except (JoseError, ValueError, RecursionError):

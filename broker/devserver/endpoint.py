@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +15,8 @@ from broker.devserver.access import AccessTokens
 from broker.devserver.asked import Asked, read
 from broker.devserver.faults import Fault, Faults
 from broker.devserver.journal import Journal, Outcome
-from broker.devserver.registry import Registry
+from broker.devserver.proofs import Proofs
+from broker.devserver.registry import Client, Registry
 from broker.devserver.texts import RefusedError
 
 PATH = "/oauth2/v1/token"
@@ -31,6 +32,7 @@ class _Result:
     status: int
     content: dict[str, Any]
     sentence: str
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class TokenEndpoint:
@@ -41,6 +43,7 @@ class TokenEndpoint:
         *,
         registry: Registry,
         tokens: AccessTokens,
+        proofs: Proofs,
         faults: Faults,
         journal: Journal,
         now: Callable[[], float],
@@ -49,6 +52,7 @@ class TokenEndpoint:
         self.lifetime = lifetime
         self._registry = registry
         self._tokens = tokens
+        self._proofs = proofs
         self._faults = faults
         self._journal = journal
         self._now = now
@@ -58,7 +62,12 @@ class TokenEndpoint:
     async def answer(self, request: web.BaseRequest, issuer: str) -> web.Response:
         """`issuer` is the server's base URL as this request called it."""
         with self._journal.in_flight():
-            asked = read(await request.read(), request.content_type, request.headers.get("Authorization"))
+            asked = read(
+                await request.read(),
+                request.content_type,
+                request.headers.get("Authorization"),
+                request.headers.getall("DPoP", []),
+            )
             fault = self._faults.take(asked.client_id)
             await asyncio.sleep(fault.delay)
             if fault.hang:
@@ -89,9 +98,18 @@ class TokenEndpoint:
         except RefusedError as error:
             said = error.refusal
             sentence = said.description if isinstance(said, texts.Refusal) else said.summary
-            return _Result(outcome="refused", status=said.status, content=said.body(), sentence=sentence)
-        sentence = f"a token for {content['expires_in']} s, scope {content['scope']}"
-        return _Result(outcome="issued", status=200, content=content, sentence=sentence)
+            headers = self._nonce(asked)
+            return _Result(
+                outcome="refused", status=said.status, content=said.body(), sentence=sentence, headers=headers
+            )
+        kind = "token" if content["token_type"] == "Bearer" else "DPoP token"  # noqa: S105 - no password
+        sentence = f"a {kind} for {content['expires_in']} s, scope {content['scope']}"
+        headers = self._nonce(asked)
+        return _Result(outcome="issued", status=200, content=content, sentence=sentence, headers=headers)
+
+    def _nonce(self, asked: Asked) -> dict[str, str]:
+        """With any answer to a proof, so that a client knows the newest one (RFC 9449 section 8.2)."""
+        return {"DPoP-Nonce": self._proofs.nonce()} if asked.proofs and self._proofs.nonce_required else {}
 
     async def _grant(self, asked: Asked, issuer: str) -> dict[str, Any]:
         verify.grant_type(asked)
@@ -104,15 +122,27 @@ class TokenEndpoint:
         self._spend(client_id, asked.jti)
         now = self._now() + self._faults.skew
         verify.claims(asked.claims, issuer + PATH, now)
+        bound_to = self._bind(asked, client, issuer + PATH, now)
         scopes = verify.scopes(asked.form.get("scope", ""), client.scopes, self._registry.scopes())
         return {
-            "token_type": "Bearer",
+            "token_type": "DPoP" if bound_to else "Bearer",
             "expires_in": int(self.lifetime),
             "access_token": self._tokens.mint(
-                issuer=issuer, client_id=client_id, scopes=scopes, lifetime=self.lifetime, now=now
+                issuer=issuer,
+                client_id=client_id,
+                scopes=scopes,
+                lifetime=self.lifetime,
+                now=now,
+                bound_to=bound_to,
             ),
             "scope": " ".join(scopes),
         }
+
+    def _bind(self, asked: Asked, client: Client, url: str, now: float) -> str | None:
+        """What the token is to be bound to: who sends a proof gets a DPoP token, whether the client has to or not."""
+        if not asked.proofs and not client.dpop:
+            return None
+        return self._proofs.judge(asked.proofs, method="POST", url=url, now=now)
 
     def _spend(self, client_id: str, jti: str | None) -> None:
         """An authentic assertion is used up by being shown, whatever becomes of the request (RFC 7523 section 3)."""
@@ -133,6 +163,8 @@ class TokenEndpoint:
         kind = "text/html" if isinstance(body, str) else "application/json"
         text = body if isinstance(body, str) else json.dumps(body) if body else ""
         headers = {"Content-Type": kind, **wire.NO_STORE, **self._limits(fault)}
+        if not fault.replaces:
+            headers |= result.headers
         answer = web.Response(status=status, body=text.encode().ljust(fault.size), headers=headers)
         answer.headers.update(fault.headers)
         return answer

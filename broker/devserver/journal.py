@@ -25,6 +25,7 @@ class Seen:
 
     `at` is when it was answered, epoch seconds of the server's clock without its skew; `status` is `None` when nothing
     was answered. An `aud` that is a list stands as JSON. `repeated`: the client has sent this `jti` before.
+    `proof_jti` and `nonce` are those of its DPoP proof.
     """
 
     at: float
@@ -36,6 +37,8 @@ class Seen:
     iat: float | None
     exp: float | None
     scope: str | None
+    proof_jti: str | None
+    nonce: str | None
     repeated: bool
     outcome: Outcome
     status: int | None
@@ -87,6 +90,8 @@ class Journal:
             iat=_number(asked.claims.get("iat")),
             exp=_number(asked.claims.get("exp")),
             scope=_short(asked.form.get("scope")),
+            proof_jti=_short(asked.proof_jti),
+            nonce=_short(asked.nonce),
             repeated=repeated,
             outcome=outcome,
             status=status,

@@ -12,12 +12,55 @@ from aiohttp import web
 from broker.devserver import wire
 from broker.devserver.faults import NONE, Fault, Faults
 from broker.devserver.journal import Journal
+from broker.devserver.proofs import Proofs
 
 PATHS = {"/dev/faults": {"GET", "POST", "DELETE"}, "/dev/requests": {"GET"}}
 
 
 class _Order(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
     skew: float | None = None
+    new_nonce: bool = False
+    nonce_required: bool | None = None
+    api_nonce_required: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """What there is to turn and to look at; `proofs` are those at the token endpoint, `api_proofs` those at the API."""
+
+    faults: Faults
+    journal: Journal
+    proofs: Proofs
+    api_proofs: Proofs
+
+    def clear(self) -> None:
+        """As Okta behaves."""
+        self.faults.clear()
+        self.proofs.nonce_required, self.api_proofs.nonce_required = True, False
+
+    def shown(self) -> dict[str, object]:
+        """What is set."""
+        return {
+            "skew": self.faults.skew,
+            "nonce_required": self.proofs.nonce_required,
+            "api_nonce_required": self.api_proofs.nonce_required,
+            "faults": msgspec.to_builtins(self.faults.pending()),
+        }
+
+    def take(self, order: _Order) -> None:
+        """Do as `order` says."""
+        if order.skew is not None:
+            self.faults.skew = order.skew
+        if order.nonce_required is not None:
+            self.proofs.nonce_required = order.nonce_required
+        if order.api_nonce_required is not None:
+            self.api_proofs.nonce_required = order.api_nonce_required
+        if order.new_nonce:
+            self.proofs.renew_nonce()
+            self.api_proofs.renew_nonce()
+        fault = Fault(**{name: getattr(order, name) for name in Fault.__struct_fields__})
+        if fault != NONE:
+            self.faults.add(fault)
 
 
 def is_welcome(peer: str | None, host: str) -> bool:
@@ -26,8 +69,9 @@ def is_welcome(peer: str | None, host: str) -> bool:
     return wire.is_loopback(peer or "") and wire.is_loopback(name)
 
 
-async def answer(request: web.BaseRequest, faults: Faults, journal: Journal) -> web.Response:
+async def answer(request: web.BaseRequest, controls: Controls) -> web.Response:
     """Any request to one of `PATHS`, by one of its methods."""
+    journal = controls.journal
     if request.path == "/dev/requests":
         return wire.as_json(
             {
@@ -40,13 +84,13 @@ async def answer(request: web.BaseRequest, faults: Faults, journal: Journal) -> 
             }
         )
     if request.method == "DELETE":
-        faults.clear()
-    if request.method == "POST" and (complaint := _order(request.content_type, await request.read(), faults)):
+        controls.clear()
+    if request.method == "POST" and (complaint := _order(request.content_type, await request.read(), controls)):
         return wire.as_json({"error": "invalid_request", "error_description": complaint}, 400)
-    return wire.as_json({"skew": faults.skew, "faults": msgspec.to_builtins(faults.pending())})
+    return wire.as_json(controls.shown())
 
 
-def _order(content_type: str, body: bytes, faults: Faults) -> str | None:
+def _order(content_type: str, body: bytes, controls: Controls) -> str | None:
     """Takes one order, or a list; a sentence when it is none."""
     if content_type != "application/json":
         return "Send the fault as JSON, with the header Content-Type: application/json (curl --json)."
@@ -55,9 +99,5 @@ def _order(content_type: str, body: bytes, faults: Faults) -> str | None:
     except msgspec.MsgspecError as error:
         return f"That is no fault: {error}."
     for order in ordered if isinstance(ordered, list) else [ordered]:
-        if order.skew is not None:
-            faults.skew = order.skew
-        fault = Fault(**{name: getattr(order, name) for name in Fault.__struct_fields__})
-        if fault != NONE:
-            faults.add(fault)
+        controls.take(order)
     return None

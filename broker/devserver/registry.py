@@ -16,11 +16,13 @@ class Client:
 
     `keys` is a JWKS (or one JWK), a file that holds one and is re-read, or the URL of one. `None`: any key will do,
     since without the public key no signature can be checked. `scopes` are those granted; `None`: all asked for.
+    `dpop`: its tokens must be bound to a key ("Require DPoP"); other clients' are when they send a proof.
     """
 
     client_id: str
     keys: Mapping[str, object] | Path | str | None
     scopes: frozenset[str] | None = None
+    dpop: bool = False
 
 
 class Registry:

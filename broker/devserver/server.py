@@ -7,26 +7,27 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from broker.devserver import endpoint, people, texts, wire
+from broker.devserver import endpoint, people, texts, users, wire
 from broker.devserver.access import AccessTokens
 from broker.devserver.asked import ALGORITHMS
 from broker.devserver.endpoint import TokenEndpoint
 from broker.devserver.faults import Faults
 from broker.devserver.journal import Journal, Seen
+from broker.devserver.proofs import Proofs
 from broker.devserver.registry import Client, Registry
+from broker.devserver.users import Users
 
-KEYS, USERS = "/oauth2/v1/keys", "/api/v1/users"
+KEYS = "/oauth2/v1/keys"
 METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 _METHODS = {
     endpoint.PATH: {"POST"},
     KEYS: {"GET"},
-    USERS: {"GET"},
+    users.PATH: {"GET"},
     **{path: {"GET"} for path in METADATA},
     **people.PATHS,
 }
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 _CLOSING = 0.1  # seconds for what is being answered; whoever hangs is cut off
-_USER = {"id": "00u1", "status": "ACTIVE", "profile": {"login": "ada@example.com", "firstName": "Ada"}}
 
 
 class DevServer:
@@ -35,6 +36,7 @@ class DevServer:
     `now` is its clock (epoch seconds), for everything it judges and for its `Date`; `lifetime`, in seconds, that of its
     tokens. `listen` is host and port, port 0 for any; a host that is not loopback is refused (ValueError) unless
     `anywhere`. `on_request` is told of every token request. Tell it to misbehave by `faults`, ask `journal` what came.
+    `proofs` judges DPoP proofs at the token endpoint, where Okta wants a nonce in each, `api_proofs` those at the API.
     """
 
     def __init__(
@@ -53,16 +55,23 @@ class DevServer:
             raise ValueError(msg)
         self.faults = Faults()
         self.journal = Journal(on_request)
+        self.proofs = Proofs(now, nonce_required=True)
+        self.api_proofs = Proofs(now, nonce_required=False)
         self._now = now
         self._tokens = AccessTokens()
+        self._users = Users(self._tokens, self.api_proofs)
         self._registry = Registry(now)
         self._endpoint = TokenEndpoint(
             registry=self._registry,
             tokens=self._tokens,
+            proofs=self.proofs,
             faults=self.faults,
             journal=self.journal,
             now=now,
             lifetime=lifetime,
+        )
+        self._controls = people.Controls(
+            faults=self.faults, journal=self.journal, proofs=self.proofs, api_proofs=self.api_proofs
         )
         for client in clients:
             self._registry.register(client)
@@ -93,11 +102,16 @@ class DevServer:
         self._endpoint.lifetime = seconds
 
     def register(
-        self, client_id: str, keys: Mapping[str, object] | Path | str | None, scopes: Iterable[str] | None = None
+        self,
+        client_id: str,
+        keys: Mapping[str, object] | Path | str | None,
+        scopes: Iterable[str] | None = None,
+        *,
+        dpop: bool = False,
     ) -> None:
         """Add or replace a client: see `Client`. Raises ValueError with a sentence when `keys` is no JWKS."""
         granted = None if scopes is None else frozenset(scopes)
-        self._registry.register(Client(client_id=client_id, keys=keys, scopes=granted))
+        self._registry.register(Client(client_id=client_id, keys=keys, scopes=granted, dpop=dpop))
 
     async def __aenter__(self) -> Self:
         """Raises OSError when the address cannot be bound."""
@@ -139,20 +153,10 @@ class DevServer:
         if path == endpoint.PATH:
             return await self._endpoint.answer(request, issuer)
         if path in people.PATHS:
-            return await people.answer(request, self.faults, self.journal)
-        if path == USERS:
-            return self._users(request.headers.get("Authorization", ""))
+            return await people.answer(request, self._controls)
+        if path == users.PATH:
+            return self._users.answer(request, issuer, self._clock())
         return wire.as_json(self._tokens.jwks() if path == KEYS else _metadata(issuer))
-
-    def _users(self, authorization: str) -> web.Response:
-        """A resource to try a token on (RFC 6750)."""
-        scheme, _, token = authorization.partition(" ")
-        claims = self._tokens.claims(token.strip()) if scheme.lower() == "bearer" else None
-        if claims is not None and self._clock() < claims["exp"]:
-            return wire.as_json([_USER])
-        why = "The access token is invalid." if claims is None else "The token has expired."
-        challenge = f'Bearer realm="okta", error="invalid_token", error_description="{why}"'
-        return wire.refusal(texts.BAD_TOKEN, {"WWW-Authenticate": challenge})
 
 
 def _metadata(issuer: str) -> dict[str, Any]:
@@ -165,4 +169,5 @@ def _metadata(issuer: str) -> dict[str, Any]:
         "grant_types_supported": [texts.GRANT_TYPES],
         "token_endpoint_auth_methods_supported": ["private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
     }

@@ -1,6 +1,6 @@
 """What Okta's Org authorization server says when it refuses: status, `error`, `error_description`, word for word.
 
-From Okta's published table of OAuth 2.0 errors (release 2026.03.1). Its API errors have another shape: `errorCode`.
+From Okta's published table of OAuth 2.0 errors (release 2026.08.1). Its API errors have another shape: `errorCode`.
 """
 
 from dataclasses import dataclass
@@ -48,6 +48,10 @@ class RefusedError(Exception):
 
 def _client(description: str) -> Refusal:
     return Refusal(401, "invalid_client", description)
+
+
+def _proof(description: str) -> Refusal:
+    return Refusal(400, "invalid_dpop_proof", description)
 
 
 GRANT_TYPES = "client_credentials"
@@ -119,6 +123,35 @@ SERVER_ERROR = Refusal(
     "server_error",
     "The authorization server encountered an unexpected condition that prevented it from fulfilling the request.",
 )
+
+PROOF = _proof("The DPoP proof JWT is invalid.")
+PROOF_MISSING = _proof("The DPoP proof JWT header is missing.")
+PROOFS = _proof("Multiple DPoP proof JWT headers are not allowed.")
+PROOF_PARSING = _proof("The DPoP proof JWT cannot be parsed.")
+PROOF_TYPE = _proof("'typ' must be 'dpop+jwt' in the DPoP proof JWT.")
+PROOF_ALGORITHM = _proof("The DPoP proof JWT signature algorithm is invalid.")
+PROOF_SIGNATURE = _proof("The DPoP proof JWT signature is invalid.")
+PROOF_JTI = _proof("'jti' claim in the DPoP proof JWT is invalid.")
+PROOF_HTM = _proof("'htm' claim in the DPoP proof JWT is invalid.")
+PROOF_HTU = _proof("'htu' claim in the DPoP proof JWT is invalid.")
+PROOF_IAT = _proof("'iat' claim in the DPoP proof JWT is invalid.")
+PROOF_IN_FUTURE = _proof("The DPoP proof JWT is issued in the future.")
+PROOF_TOO_OLD = _proof("The DPoP proof JWT is issued more than five minutes in the past.")
+PROOF_EXPIRED = _proof("The DPoP proof JWT is expired.")
+PROOF_REPLAYED = _proof("The DPoP proof JWT has already been used.")
+PROOF_ATH = _proof("'ath' claim in the DPoP proof does not match the presented access_token.")
+USE_NONCE = Refusal(400, "use_dpop_nonce", "Authorization server requires nonce in DPoP proof.")
+
+NOT_BOUND_TO_PROOF = _proof("The access_token is not bound to the provided DPoP proof.")
+PROOF_REQUIRED = Refusal(400, "invalid_request", "The resource request requires a DPoP proof.")
+WRONG_SCHEME = Refusal(
+    400,
+    "invalid_request",
+    "The resource request must use the DPoP authentication scheme when using a DPoP bound token.",
+)
+NOT_BOUND = Refusal(401, "invalid_token", "The presented access_token is not DPoP bound.")
+#: Not Okta's, whose API wants none: an API that does answers so (RFC 9449 section 9).
+API_WANTS_NONCE = Refusal(401, "use_dpop_nonce", "Resource server requires nonce in DPoP proof.")
 
 RATE_LIMITED = ApiError(429, "E0000047", "API call exceeded rate limit due to too many requests.")
 CONTENT_TYPE = ApiError(

@@ -1,15 +1,44 @@
 """A refusal -> who must act, cause, fix.
 
-`vocabulary` has the words, `okta_client`, `okta_request`, `oauth` and `transport` the tables, `words` what may be shown
-of a text that others wrote. A further provider is a further table in `REFUSALS`, before the general rows.
+`vocabulary` has the words, `words` what may be shown of a text that others wrote. The tables: `okta_keys`,
+`okta_client`, `okta_request`, `okta_dpop`, `entra`, `keycloak`, `auth0`, `smart`, `hydra`, `maskinporten`, `nhs`,
+`google`, `salesforce`, `docusign`; `oauth` for what anybody's server may answer; `network` and `transport` for what is
+no refusal. A further provider is a further table in `REFUSALS`, before the general rows.
 """
 
 from typing import Final
 
-from broker.diagnosis import oauth, okta_client, okta_request
-from broker.diagnosis.transport import DISCOVERY, KEY_FILE, NETWORK, REPLY, SECRET_FILE, STARTING, UNEXPECTED
+from broker.diagnosis import (
+    auth0,
+    docusign,
+    entra,
+    google,
+    hydra,
+    keycloak,
+    maskinporten,
+    nhs,
+    oauth,
+    okta_client,
+    okta_dpop,
+    okta_keys,
+    okta_request,
+    salesforce,
+    smart,
+)
+from broker.diagnosis.network import NETWORK, SENTENCES
+from broker.diagnosis.transport import (
+    CERTIFICATE_ENDS,
+    CLOCKS_APART,
+    DISCOVERY,
+    KEY_FILE,
+    REDUCED,
+    REPLY,
+    SECRET_FILE,
+    STARTING,
+    UNEXPECTED,
+)
 from broker.diagnosis.vocabulary import REASONS, Act, Diagnosis, Reason, Row, normal
-from broker.diagnosis.words import LOOKED_AT, bounded, clean, one_line
+from broker.diagnosis.words import LOOKED_AT, bounded, clean, one_line, without
 from broker.errors import (
     BrokerError,
     DiscoveryError,
@@ -20,17 +49,47 @@ from broker.errors import (
     SecretFileError,
 )
 
-__all__ = ["REASONS", "REFUSALS", "ROWS", "STARTING", "Act", "Diagnosis", "Reason", "Row", "diagnose"]
+__all__ = [
+    "REASONS",
+    "REFUSALS",
+    "ROWS",
+    "STARTING",
+    "Act",
+    "Diagnosis",
+    "Reason",
+    "Row",
+    "certificate_ends",
+    "clean",
+    "clocks_apart",
+    "diagnose",
+    "scopes_reduced",
+]
 
 #: The first row that fits a refusal is its diagnosis: 429 is a limit whatever else it says, a sentence that is known
 #: tells more than a 5xx, a 5xx more than a code, a code more than a status.
 REFUSALS: Final = (
     *okta_request.LIMITS,
+    *auth0.LIMITS,
     oauth.TOO_MANY,
+    *okta_keys.ROWS,
     *okta_client.ROWS,
     *okta_request.ROWS,
+    *okta_dpop.ROWS,
+    *entra.ROWS,
+    *keycloak.ROWS,
+    *auth0.ROWS,
+    *hydra.ROWS,
+    *maskinporten.ROWS,
+    *nhs.ROWS,
+    *google.ROWS,
+    *salesforce.ROWS,
+    *docusign.ROWS,
+    *salesforce.GENERAL,
     *oauth.SENTENCES,
+    okta_request.FAULT,
     oauth.SERVER_FAULT,
+    okta_request.UNAVAILABLE,
+    *smart.ROWS,
     *oauth.CODES,
     *oauth.STATUSES,
     oauth.UNKNOWN,
@@ -38,25 +97,35 @@ REFUSALS: Final = (
 
 #: Every row of every table, for the documentation and its test.
 ROWS: Final = (
+    *(row for rows in SENTENCES.values() for row in rows),
     *NETWORK.values(),
     *DISCOVERY.values(),
     *REPLY.values(),
     KEY_FILE,
     SECRET_FILE,
     *REFUSALS,
+    okta_request.REDUCED,
+    REDUCED,
+    CLOCKS_APART,
+    CERTIFICATE_ENDS,
     UNEXPECTED,
 )
 
 _LONGEST_MESSAGE = 512
 
 
-def diagnose(error: BrokerError) -> Diagnosis:
-    """Every expected error has a diagnosis; what the table does not know is `unknown`, with the server's words."""
+def diagnose(error: BrokerError, *, provider: str = "generic") -> Diagnosis:
+    """Every expected error has a diagnosis; what the tables do not know is `unknown`, with the server's words.
+
+    `provider` is the client's preset, for what several servers say and mean differently.
+    """
     match error:
         case RefusalError():
-            return _refused(error)
+            return _refused(error, provider)
         case NetworkError():
-            return _diagnosis(NETWORK[error.fault], error.detail, where=bounded(one_line(error.where), 256))
+            known = (row for row in SENTENCES.get(error.fault, ()) if row.knows(normal(error.detail[:LOOKED_AT])))
+            row = next(known, NETWORK[error.fault])
+            return _diagnosis(row, error.detail, where=bounded(one_line(error.where), 256))
         case DiscoveryError():
             return _diagnosis(DISCOVERY[error.fault], str(error))
         case ReplyError():
@@ -70,16 +139,33 @@ def diagnose(error: BrokerError) -> Diagnosis:
             return _diagnosis(UNEXPECTED, str(error))
 
 
-def _refused(error: RefusalError) -> Diagnosis:
+def scopes_reduced(*, provider: str = "generic") -> Diagnosis:
+    """For a token that was granted with less than was asked for."""
+    return _diagnosis(okta_request.REDUCED if provider in okta_request.REDUCED.providers else REDUCED)
+
+
+def clocks_apart() -> Diagnosis:
+    """For a difference between our clock and the server's, whether or not anything was refused for it."""
+    return _diagnosis(CLOCKS_APART)
+
+
+def certificate_ends() -> Diagnosis:
+    """For a key whose certificate has run out, or is about to."""
+    return _diagnosis(CERTIFICATE_ENDS)
+
+
+def _refused(error: RefusalError, provider: str) -> Diagnosis:
     code, description = error.error[:LOOKED_AT], error.description[:LOOKED_AT]
-    looked_at = error.status, normal(code), normal(one_line(description))
+    looked_at = error.status, normal(code), normal(one_line(description)), provider
     row = next(row for row in REFUSALS if row.fits(*looked_at))
-    words = ": ".join(filter(None, (one_line(code), one_line(description))))
-    return _diagnosis(row, words, wait=error.retry_after, status=error.status)
+    said = (one_line(without(text, error.secrets)[:LOOKED_AT]) for text in (error.error, error.description))
+    return _diagnosis(row, ": ".join(filter(None, said)), wait=error.retry_after, status=error.status)
 
 
 def _diagnosis(row: Row, words: str = "", *, wait: float | None = None, **known: object) -> Diagnosis:
     cause = row.cause
     for name, value in known.items():
         cause = cause.replace(f"{{{name}}}", str(value))
-    return Diagnosis(reason=row.reason, act=row.act, cause=cause, fix=row.fix, words=clean(words), wait=wait)
+    return Diagnosis(
+        reason=row.reason, act=row.act, cause=cause, fix=row.fix, words=clean(words), wait=wait, steps=row.steps
+    )

@@ -16,23 +16,13 @@ TOO_MANY = Row(
 )
 
 SENTENCES = (
-    Row(  # Keycloak: the code depends on its release
-        codes=("invalid_client", "unauthorized_client"),
-        says=("Invalid client or Invalid client credentials",),
-        reason="client_refused",
-        act=Act.OPERATOR,
-        cause="The authorization server does not know the client, or the client is disabled or registered for another"
-        " way of proving itself.",
-        fix="Compare clients.<name>.client_id with the server's console, and see that the client is enabled and set to"
-        " signed JWT (private_key_jwt) with this key.",
-    ),
-    Row(  # RFC 9449 has no code for a missing proof: Keycloak says invalid_request, oidc-provider the second sentence
+    Row(  # RFC 9449 has no code for a missing proof; this is oidc-provider's
         codes=("invalid_request", "invalid_grant"),
-        says=("DPoP proof is missing", "grant request is invalid"),
+        says=("grant request is invalid",),
         reason="dpop_required",
         act=Act.OPERATOR,
         cause="The client is registered for DPoP-bound tokens, and the broker asked for a Bearer token.",
-        fix="Turn DPoP off for this client in the authorization server's console.",
+        fix="Set clients.<name>.dpop to true, or turn DPoP off for this client in the authorization server's console.",
     ),
 )
 
@@ -41,8 +31,7 @@ SERVER_FAULT = Row(
     reason="server_error",
     act=Act.SERVER,
     cause="The authorization server, or a gateway before it, failed with status {status}.",
-    fix="Wait, the broker keeps trying; if it lasts, ask whoever runs the authorization server (Okta:"
-    " https://status.okta.com).",
+    fix="Wait, the broker keeps trying; if it lasts, ask whoever runs the authorization server.",
 )
 
 CODES = (
@@ -51,8 +40,7 @@ CODES = (
         reason="server_error",
         act=Act.SERVER,
         cause="The authorization server says that it cannot answer at the moment.",
-        fix="Wait, the broker keeps trying; if it lasts, ask whoever runs the authorization server (Okta:"
-        " https://status.okta.com).",
+        fix="Wait, the broker keeps trying; if it lasts, ask whoever runs the authorization server.",
     ),
     Row(
         codes=("slow_down", "too_many_requests"),
@@ -75,9 +63,9 @@ CODES = (
         codes=("unauthorized_client", "unsupported_grant_type"),
         reason="grant_refused",
         act=Act.OPERATOR,
-        cause="The client is not allowed the client_credentials grant, or the server does not offer it.",
-        fix="Enable client_credentials (service account, machine-to-machine) for this client in the authorization"
-        " server's console, or write the right server as clients.<name>.issuer.",
+        cause="The client is not allowed the grant tokens.<name>.grant, or the server does not offer it.",
+        fix="Enable it for this client in the authorization server's console (client_credentials: service account,"
+        " machine-to-machine), or write the right server as clients.<name>.issuer.",
     ),
     Row(
         codes=("invalid_grant",),
@@ -85,11 +73,19 @@ CODES = (
         act=Act.OPERATOR,
         cause="The authorization server refused the grant itself, which some do when they require DPoP or have the"
         " client disabled.",
-        fix="Read the server's words and its log; see that the client is enabled, allowed client_credentials, and not"
-        " bound to DPoP.",
+        fix="Read the server's words and its log; see that the client is enabled, allowed tokens.<name>.grant, and"
+        " bound to DPoP only if clients.<name>.dpop is set.",
     ),
     Row(
-        codes=("invalid_scope", "insufficient_scope", "consent_required"),
+        codes=("consent_required", "interaction_required"),
+        reason="grant_refused",
+        act=Act.OPERATOR,
+        cause="A person has to consent before the server grants this client anything, which the broker cannot do.",
+        fix="Have an administrator, or the user named in tokens.<name>.jwt_bearer.subject, consent to the application"
+        " and to tokens.<name>.scopes in the authorization server's console.",
+    ),
+    Row(
+        codes=("invalid_scope", "insufficient_scope"),
         reason="scope_refused",
         act=Act.OPERATOR,
         cause="The server does not grant this client the requested scopes.",
@@ -109,23 +105,23 @@ CODES = (
         reason="policy_refused",
         act=Act.OPERATOR,
         cause="A policy of the authorization server denied the request.",
-        fix="Have a policy allow this client the client_credentials grant and tokens.<name>.scopes, from this network.",
+        fix="Have a policy allow this client tokens.<name>.grant and tokens.<name>.scopes, from this network.",
     ),
     Row(
         codes=("use_dpop_nonce",),
         reason="dpop_required",
         act=Act.REBUILD,
         cause="The server wants its newest nonce in a DPoP proof.",
-        fix="Nothing, if it does not come back: the next attempt follows at once; otherwise turn DPoP off for this"
-        " client in the authorization server's console.",
+        fix="Nothing, if it does not come back: the next attempt follows at once; otherwise look for a proxy that drops"
+        " the header DPoP-Nonce from the server's answers.",
     ),
     Row(
         codes=("invalid_dpop_proof",),
         reason="dpop_refused",
         act=Act.OPERATOR,
-        cause="The authorization server requires DPoP for this client and did not accept what was sent.",
-        fix="Turn DPoP off for this client in the authorization server's console, and look for a proxy that rewrites"
-        " headers.",
+        cause="The authorization server did not accept the DPoP proof, or wants one and got none.",
+        fix="Set clients.<name>.dpop to true if it is not; if it is, compare its algorithm with what the server takes,"
+        " and look for a proxy that rewrites headers.",
     ),
     Row(
         codes=("invalid_request",),

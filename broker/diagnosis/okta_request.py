@@ -1,10 +1,14 @@
-"""What Okta's token endpoint says about the request itself: grant, scopes, policies, DPoP, limits."""
+"""What Okta's token endpoint says about the request itself: grant, scopes, policies, limits."""
 
 from broker.diagnosis.vocabulary import Act, Row
 
-DPOP_OFF = (
-    "In the Okta Admin Console clear Applications > Applications > the app > General > General Settings > Require"
-    " Demonstrating Proof of Possession (DPoP) header in token requests, and save."
+GRANT_SCOPES = (
+    "As a Super Admin, open Applications > Applications > the app > Okta API Scopes in the Okta Admin Console.",
+    "Choose Grant beside each scope that tokens.<name>.scopes lists.",
+    (
+        "Under Admin roles give the app a role that may do what it is to do; without one Okta's API answers"
+        " 403, or an empty list."
+    ),
 )
 
 LIMITS = (
@@ -70,6 +74,7 @@ ROWS = (
         cause="None of the requested okta.* scopes is granted to the application.",
         fix="Have a Super Admin grant them in the Okta Admin Console under Applications > Applications > the app > Okta"
         " API Scopes, or correct tokens.<name>.scopes.",
+        steps=GRANT_SCOPES,
     ),
     Row(
         codes=("consent_required",),
@@ -155,64 +160,6 @@ ROWS = (
         " the requests through a permitted address with clients.<name>.http.proxy.",
     ),
     Row(
-        codes=("invalid_dpop_proof",),
-        says=("The DPoP proof JWT header is missing.",),
-        reason="dpop_required",
-        act=Act.OPERATOR,
-        cause="The application requires DPoP, as new Okta API Services apps do, and the broker asked for a Bearer"
-        " token.",
-        fix=DPOP_OFF,
-    ),
-    Row(
-        codes=("use_dpop_nonce",),
-        says=("Authorization server requires nonce in DPoP proof.",),
-        reason="dpop_required",
-        act=Act.REBUILD,
-        cause="Okta wants its newest nonce in the DPoP proof.",
-        fix="Nothing, if it does not come back: the next attempt follows at once; otherwise turn DPoP off for the app"
-        " (General > General Settings).",
-    ),
-    Row(
-        codes=("invalid_dpop_proof",),
-        says=("The DPoP proof JWT has already been used.",),
-        reason="dpop_refused",
-        act=Act.REBUILD,
-        cause="Okta received the same DPoP proof twice.",
-        fix="Nothing, if it does not come back: the next attempt follows at once; otherwise turn off the retries of the"
-        " proxy or service mesh between the broker and Okta.",
-    ),
-    Row(
-        codes=("invalid_dpop_proof",),
-        says=(
-            "The DPoP proof JWT is issued in the future.",
-            "The DPoP proof JWT is issued more than five minutes in the past.",
-            "The DPoP proof JWT is expired.",
-            "'iat' claim in the DPoP proof JWT is invalid.",
-        ),
-        reason="clock",
-        act=Act.CLOCK,
-        cause="The DPoP proof's iat is too far from Okta's clock: this machine's clock is off.",
-        fix="Synchronise the node's clock (NTP, chrony).",
-    ),
-    Row(
-        codes=("invalid_dpop_proof",),
-        says=(
-            "'htu' claim in the DPoP proof JWT is invalid.",
-            "'htm' claim in the DPoP proof JWT is invalid.",
-            "'jti' claim in the DPoP proof JWT is invalid.",
-            "'typ' must be 'dpop+jwt' in the DPoP proof JWT.",
-            "The DPoP proof JWT signature is invalid.",
-            "The DPoP proof JWT signature algorithm is invalid.",
-            "The DPoP proof JWT cannot be parsed.",
-            "Multiple DPoP proof JWT headers are not allowed.",
-        ),
-        reason="dpop_refused",
-        act=Act.OPERATOR,
-        cause="The DPoP proof did not arrive as Okta expects it.",
-        fix="Check that clients.<name>.issuer has the host that Okta answers on, and look for a proxy that adds or"
-        " rewrites headers.",
-    ),
-    Row(
         codes=("E0000015",),
         reason="wrong_server",
         act=Act.OPERATOR,
@@ -220,4 +167,32 @@ ROWS = (
         fix="For Okta's own APIs write clients.<name>.issuer as https://ORG.okta.com; for your own APIs have API Access"
         " Management enabled.",
     ),
+)
+
+#: Okta's codes for these are everybody's; where to look is not.
+FAULT = Row(
+    statuses=range(500, 600),
+    providers=("okta",),
+    reason="server_error",
+    act=Act.SERVER,
+    cause="Okta, or a gateway before it, failed with status {status}.",
+    fix="Wait, the broker keeps trying; if it lasts, see https://status.okta.com.",
+)
+UNAVAILABLE = Row(
+    codes=("temporarily_unavailable", "server_error"),
+    providers=("okta",),
+    reason="server_error",
+    act=Act.SERVER,
+    cause="Okta says that it cannot answer at the moment.",
+    fix="Wait, the broker keeps trying; if it lasts, see https://status.okta.com.",
+)
+REDUCED = Row(
+    providers=("okta",),
+    reason="scope_refused",
+    act=Act.OPERATOR,
+    cause="Okta granted the token without the scopes that are not granted to the application, and says no word about"
+    " them.",
+    fix="Have a Super Admin grant them in the Okta Admin Console under Applications > Applications > the app > Okta"
+    " API Scopes, or take them out of tokens.<name>.scopes.",
+    steps=GRANT_SCOPES,
 )

@@ -1,61 +1,9 @@
-"""What goes wrong without a refusal: on the network, in the metadata, in a success, in our own files."""
+"""What goes wrong without a refusal: in the metadata, in a success, in our own files."""
 
 from collections.abc import Mapping
 
 from broker.diagnosis.vocabulary import Act, Diagnosis, Row
-from broker.errors import DiscoveryFault, NetworkFault, ReplyFault
-
-NETWORK: Mapping[NetworkFault, Row] = {
-    "dns": Row(
-        reason="dns_failed",
-        act=Act.SERVER,
-        cause="The host name of {where} was not resolved.",
-        fix="Check the host in clients.<name>.issuer or clients.<name>.token_endpoint, and the pod's DNS and network"
-        " policy (port 53).",
-    ),
-    "connect": Row(
-        reason="connect_failed",
-        act=Act.SERVER,
-        cause="No connection to {where} was made.",
-        fix="Let this network reach that host and port (network policy, firewall, egress gateway), or set"
-        " clients.<name>.http.proxy.",
-    ),
-    "timeout": Row(
-        reason="timeout",
-        act=Act.SERVER,
-        cause="{where} did not answer in time.",
-        fix="See whether a firewall drops the packets; if the server is just slow, raise clients.<name>.http.timeout"
-        " and clients.<name>.http.connect_timeout.",
-    ),
-    "tls": Row(
-        reason="tls_failed",
-        act=Act.SERVER,
-        cause="No trusted TLS connection to {where} was made.",
-        fix="If a proxy or a private CA signs for that host, put its CA certificate into the file"
-        " clients.<name>.http.ca_file; else check the host name, the server's certificate and the node's clock.",
-    ),
-    "proxy": Row(
-        reason="proxy_failed",
-        act=Act.SERVER,
-        cause="The HTTP proxy did not open the way to {where}.",
-        fix="Check clients.<name>.http.proxy and clients.<name>.http.proxy_password_file (or HTTPS_PROXY and NO_PROXY"
-        " in the environment), and that the proxy permits this host.",
-    ),
-    "disconnected": Row(
-        reason="connection_lost",
-        act=Act.SERVER,
-        cause="The connection to {where} broke before the answer was complete.",
-        fix="Wait, the broker keeps trying; if it lasts, look for a proxy, firewall or load balancer that closes"
-        " connections, or for plain http where https is needed.",
-    ),
-    "ca_file": Row(
-        reason="ca_file",
-        act=Act.OPERATOR,
-        cause="The trusted certificates in {where} cannot be used.",
-        fix="Put PEM certificates into the file named by clients.<name>.http.ca_file, readable for the broker's user;"
-        " it is read again for every attempt.",
-    ),
-}
+from broker.errors import DiscoveryFault, ReplyFault
 
 DISCOVERY: Mapping[DiscoveryFault, Row] = {
     "not_found": Row(
@@ -69,8 +17,8 @@ DISCOVERY: Mapping[DiscoveryFault, Row] = {
         reason="discovery_failed",
         act=Act.SERVER,
         cause="What the issuer serves as its metadata is not a JSON object.",
-        fix="See that clients.<name>.issuer is the authorization server itself and not a login or maintenance page, or"
-        " write clients.<name>.token_endpoint instead.",
+        fix="Open that URL from this machine: a captive portal, a login or a maintenance page has to let it through; if"
+        " it is the server itself, correct clients.<name>.issuer or write clients.<name>.token_endpoint instead.",
     ),
     "issuer_mismatch": Row(
         reason="issuer_mismatch",
@@ -154,8 +102,15 @@ REPLY: Mapping[ReplyFault, Row] = {
         reason="dpop_required",
         act=Act.OPERATOR,
         cause="The application requires DPoP: its tokens are bound to a key and are useless as Bearer tokens.",
-        fix='Clear "Require DPoP" in the application\'s settings (Okta: the app > General > General Settings > Require'
-        " Demonstrating Proof of Possession).",
+        fix='Set clients.<name>.dpop to true, or clear "Require DPoP" in the application\'s settings at the'
+        " authorization server.",
+    ),
+    "bearer": Row(
+        reason="bad_answer",
+        act=Act.OPERATOR,
+        cause="The server granted a Bearer token although the request carried a DPoP proof: it does not know DPoP, or"
+        " the client is not registered for it.",
+        fix="Turn DPoP on for this client in the authorization server's console, or leave out clients.<name>.dpop.",
     ),
     "expires_in": Row(
         reason="bad_answer",
@@ -186,6 +141,33 @@ UNEXPECTED = Row(
     act=Act.OPERATOR,
     cause="The token request failed in a way that the broker has no diagnosis for.",
     fix="Read the words beside this; if they do not help, report them as a defect of token-broker.",
+)
+
+#: Granted, but less than was asked for: no failure of the request, and one of whoever needs the rest.
+REDUCED = Row(
+    reason="scope_refused",
+    act=Act.OPERATOR,
+    cause="The server granted the token without some of the scopes that were asked for, and says no word about them.",
+    fix="Have the missing scopes granted to the client in the authorization server's console, or take them out of"
+    " tokens.<name>.scopes.",
+)
+
+#: A difference that has not cost a token yet.
+CLOCKS_APART = Row(
+    reason="clock",
+    act=Act.CLOCK,
+    cause="This machine's clock and the server's differ.",
+    fix="Synchronise the node's clock (NTP, chrony); up to clients.<name>.max_clock_offset the broker corrects the"
+    " times that it sends, beyond it does not.",
+)
+
+#: Nothing is refused for it yet, or perhaps it is: servers differ.
+CERTIFICATE_ENDS = Row(
+    reason="key_expired",
+    act=Act.KEY,
+    cause="The certificate of the key has run out, or is about to.",
+    fix="Have a new certificate issued, register it at the server, and replace file and certificate_file in"
+    " clients.<name>.private_keys.",
 )
 
 #: What is shown for a token before its first attempt has ended.

@@ -24,7 +24,7 @@ Reason = Literal[
     "discovery_failed", "issuer_mismatch", "token_endpoint_moved", "wrong_server",
     "key_file", "secret_file",
     "clock", "assertion_replayed", "assertion_refused", "audience_refused",
-    "algorithm_refused", "signature_refused", "kid_refused", "jwks_refused",
+    "algorithm_refused", "signature_refused", "kid_refused", "key_expired", "jwks_refused",
     "auth_method", "client_unknown", "client_refused",
     "request_refused", "grant_refused", "scope_refused", "target_refused", "policy_refused", "network_zone",
     "dpop_required", "dpop_refused",
@@ -58,6 +58,7 @@ REASONS: Mapping[Reason, str] = {
     "algorithm_refused": "The server does not take this signature algorithm, or not from this key.",
     "signature_refused": "The signature does not belong to a key that is registered.",
     "kid_refused": "The server finds no registered key by the assertion's key id.",
+    "key_expired": "The key's registration, or its certificate, has run out.",
     "jwks_refused": "The server has no usable public key of this client.",
     "auth_method": "The client is registered for another way of proving itself, or two ways were used at once.",
     "client_unknown": "The server does not know this client, or has it deactivated.",
@@ -80,7 +81,8 @@ class Diagnosis:
     """What went wrong, for the person on call, in one line.
 
     `reason` is one of the closed codes of `REASONS`; `words` are the server's own (or the system's, when no server
-    answered), cleaned and bounded; `wait` is how many seconds the server asked us to stay away.
+    answered), cleaned and bounded; `wait` is how many seconds the server asked us to stay away. `steps` say the same as
+    `fix`, one click a step, where that is known.
     """
 
     reason: Reason
@@ -89,44 +91,57 @@ class Diagnosis:
     fix: str
     words: str = ""
     wait: float | None = None
+    steps: tuple[str, ...] = ()
 
     def named(self, *, client: str, token: str) -> "Diagnosis":
-        """The same, with the names that the tables leave open: the fix can be copied as it stands."""
+        """The same, with the names that the tables leave open: cause and fix can be copied as they stand."""
         names = {
             "clients.<name>": f"clients.{client}",
             "tokens.<name>": f"tokens.{token}",
             "--client NAME": f"--client {client}",
         }
-        fix = self.fix
-        for place, name in names.items():
-            fix = fix.replace(place, name)
-        return replace(self, fix=fix)
+        cause, fix, *steps = (_replaced(text, names) for text in (self.cause, self.fix, *self.steps))
+        return replace(self, cause=cause, fix=fix, steps=tuple(steps))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One line of a table: what to look for, and what it means.
 
-    A refusal fits when its `error` is one of `codes`, its description contains one of `says`, and its status is one of
-    `statuses`; what is empty is not looked at. `{status}`, `{where}` and `{message}` in
-    `cause` are filled in.
+    A refusal fits when its `error` is one of `codes`, its description contains one of `says`, its status is one of
+    `statuses`, and the client's preset is one of `providers`; what is empty is not looked at. `{status}`, `{where}` and
+    `{message}` in `cause` are filled in. A row that does not look at `providers` may name the provider only if nobody
+    else says such a thing.
     """
 
     codes: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
     statuses: tuple[int, ...] | range = ()
+    providers: tuple[str, ...] = ()
     reason: Reason
     act: Act
     cause: str
     fix: str
+    steps: tuple[str, ...] = ()
 
-    def fits(self, status: int, code: str, description: str) -> bool:
+    def fits(self, status: int, code: str, description: str, provider: str) -> bool:
         """Whether this row is about such a refusal. `code` and `description` are `normal`."""
         return (
             (not self.codes or code in map(normal, self.codes))
-            and (not self.says or any(normal(sentence) in description for sentence in self.says))
+            and (not self.says or self.knows(description))
             and (not self.statuses or status in self.statuses)
+            and (not self.providers or provider in self.providers)
         )
+
+    def knows(self, text: str) -> bool:
+        """Whether one of its sentences is in `text`, which is `normal`."""
+        return any(normal(sentence) in text for sentence in self.says)
+
+
+def _replaced(text: str, names: Mapping[str, str]) -> str:
+    for place, name in names.items():
+        text = text.replace(place, name)
+    return text
 
 
 def normal(text: str) -> str:

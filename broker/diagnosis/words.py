@@ -1,6 +1,7 @@
 """Other people's text, made fit for one log line: no control characters, bounded, nothing that could be a secret."""
 
 import re
+from collections.abc import Iterable
 
 #: Longer texts are cut, with an ellipsis.
 LONGEST = 256
@@ -27,6 +28,13 @@ def clean(text: str) -> str:
     line = _BASE64.sub(lambda run: REMOVED if set("+=") & set(run[0]) else run[0], line)
     line = _RUN.sub(lambda run: REMOVED if _may_be_secret(run[0]) else run[0], line)
     return bounded(line, LONGEST)
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """`text` without what we had sent ourselves, the longest first: one secret may be part of another."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, REMOVED)
+    return text
 
 
 def one_line(text: str) -> str:

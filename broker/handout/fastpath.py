@@ -29,14 +29,12 @@ class Repeats:
         callers: Callers,
         *,
         now: Callable[[], float],
-        wall: Callable[[], float],
         observe: Observer,
     ) -> None:
         self.tokens = tokens
         self.store = store
         self.callers = callers
         self.now = now
-        self.wall = wall
         self.observe = observe
 
     def of(self, token: Token, form: Form, *, name: str, caller: str, route: str) -> "Again":
@@ -71,16 +69,12 @@ class Again:
             if now >= self._token.usable_until:
                 return None
             self._body = repeats.tokens.encode(self._form, self._token)
-            self._until = min(now + self._unchanged_for(now), self._token.usable_until)
+            left = self._token.expires_at - now  # told in whole seconds
+            self._until = min(now + left - math.floor(left), self._token.usable_until)
         if not self._hits:
             asyncio.get_running_loop().call_later(TELL_AFTER, self._tell)
         self._hits += 1
         return self._body
-
-    def _unchanged_for(self, now: float) -> float:
-        """Seconds until the body or the field `Date` is another; both count in whole ones."""
-        left, wall = self._token.expires_at - now, self._repeats.wall()
-        return min(left - math.floor(left), math.floor(wall) + 1.0 - wall)
 
     def _tell(self) -> None:
         times, self._hits = self._hits, 0

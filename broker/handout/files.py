@@ -17,6 +17,7 @@ from typing import NoReturn
 import msgspec
 
 from broker.events import Observer, SinkFailed, SinkWritten
+from broker.refresher import LONGEST_SLEEP
 from broker.settings import SinkSettings
 from broker.store import Store
 from broker.tokens import Token
@@ -56,7 +57,7 @@ class Sink:
             while True:
                 token = self._store.get(self._token)
                 if token is held:
-                    left = token.usable_until - self._now() if token else None
+                    left = min(token.usable_until - self._now(), LONGEST_SLEEP) if token else None
                 elif self._tell(token, await asyncio.to_thread(self._apply, token)):
                     held = token
                     continue  # another may have come meanwhile

@@ -46,6 +46,12 @@ UNAUTHORIZED = Problem(
     "unauthorized_client",
     "This caller may not have this token; the broker's configuration lists who may under tokens.NAME.callers.",
 )
+NOT_BEARER = Problem(
+    400,
+    "unauthorized_client",
+    "This token is bound to a key of the broker (DPoP), and OAuth clients would send it as Bearer. Ask for it with a "
+    "proof: POST /v1/tokens/NAME/proof.",
+)
 WRONG_SCOPE = Problem(400, "invalid_scope", "The token was not granted with that scope; leave scope out to get it.")
 WRONG_TARGET = Problem(
     400, "invalid_target", "The token is meant for another resource or audience; leave them out to get it."
@@ -194,6 +200,8 @@ class TokenEndpoint:
         token = self._tokens.find(name)
         if isinstance(token, Problem):
             return token
+        if token.token_type != "Bearer":  # noqa: S105 - no password
+            return NOT_BEARER
         return (name, token) if asked.scopes <= set(token.scope.split()) else WRONG_SCOPE
 
     def metadata(self, host: str | None) -> web.Response:

@@ -2,12 +2,12 @@
 
 import hashlib
 import hmac
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Final
 
 from broker.handout.answers import Problem
+from broker.handout.members import members_of
 from broker.handout.query import invalid
 
 FINGERPRINT: Final = re.compile(r"[0-9a-f]{12}")
@@ -38,21 +38,10 @@ def fingerprint(access_token: str) -> str:
 
 def parse_report(body: bytes) -> Report | Problem:
     """One JSON object with one of the two members and nothing else."""
-    try:
-        members: object = json.loads(body.decode(), object_pairs_hook=_members)
-    except (ValueError, RecursionError):
-        return UNREADABLE
-    match members:
+    match members_of(body):
         case {"access_token": str(token), **other} if token and not other:
             return Report(access_token=token)
         case {"fingerprint": str(digits), **other} if FINGERPRINT.fullmatch(digits) and not other:
             return Report(fingerprint=digits)
         case _:
             return UNREADABLE
-
-
-def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name that is given twice")
-    return members

@@ -16,24 +16,26 @@ class Route:
 TOKEN: Final = Route("/v1/tokens/{name}", ("GET", "HEAD"), timed=True)
 DEFAULT: Final = Route("/v1/token", ("GET", "HEAD"), timed=True)
 REJECTED: Final = Route("/v1/tokens/{name}/rejected", ("POST",))
+PROOF: Final = Route("/v1/tokens/{name}/proof", ("POST",))
 OAUTH: Final = Route("/oauth2/token", ("POST",), timed=True)
 OAUTH_METADATA: Final = Route("/.well-known/oauth-authorization-server", ("GET", "HEAD"))
 OTHER: Final = Route("other")
 
 #: The label `route` of the metrics, every one there is.
-ROUTES: Final = tuple(route.label for route in (TOKEN, DEFAULT, REJECTED, OAUTH, OAUTH_METADATA, OTHER))
+ROUTES: Final = tuple(route.label for route in (TOKEN, DEFAULT, REJECTED, PROOF, OAUTH, OAUTH_METADATA, OTHER))
 
 _FIXED: Final = {route.label: route for route in (DEFAULT, OAUTH, OAUTH_METADATA)}
 _TOKENS: Final = "/v1/tokens/"
+#: What may follow a name.
+_OF_A_NAME: Final = {"": TOKEN, "/rejected": REJECTED, "/proof": PROOF}
 
 
 def match(path: str) -> tuple[Route, str]:
     """The route of a path as it was sent (no name needs decoding), and the name in it, if there is one."""
     if path.startswith(_TOKENS):
         name, slash, rest = path.removeprefix(_TOKENS).partition("/")
-        if not slash:
-            return TOKEN, name
-        return (REJECTED, name) if rest == "rejected" else (OTHER, "")
+        route = _OF_A_NAME.get(slash + rest)
+        return (route, name) if route else (OTHER, "")
     return _FIXED.get(path, OTHER), ""
 
 

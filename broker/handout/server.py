@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -15,6 +16,7 @@ from broker.handout.forced import Forced, Waiters
 from broker.handout.guard import Guard
 from broker.handout.head import Head
 from broker.handout.oauth import TokenEndpoint
+from broker.handout.proof import Bound, Proofs
 from broker.handout.routes import OAUTH, OAUTH_METADATA, OTHER, ROUTES, Route, match
 from broker.handout.tokens import Clock, Tokens
 from broker.handout.v1 import V1, Asked
@@ -27,13 +29,14 @@ __all__ = ["ROUTES", "Handout"]
 
 #: The code of a client that went away before its answer, as nginx counts it.
 CLIENT_CLOSED = 499
+NONE_BOUND: Mapping[str, Bound] = MappingProxyType({})
 
 
 class Handout:
     """Answers the processes beside the broker from what the store holds.
 
     `patience` is how long one request to the authorization server may take for each token, in seconds. Without
-    `fast_path` every request is answered, and told, by itself.
+    `fast_path` every request is answered, and told, by itself. `bound` has the tokens whose clients use DPoP.
     """
 
     def __init__(
@@ -51,14 +54,16 @@ class Handout:
         now: Clock,
         wall: Clock,
         observe: Observer,
+        bound: Mapping[str, Bound] = NONE_BOUND,
     ) -> None:
         self._guard = Guard(require_header=api.require_header, allowed_hosts=api.allowed_hosts)
         self._limits = api.limits
         waiters = Waiters(max(1, api.max_connections // 2))
         held = Tokens(tokens, store, failure=failure, next_at=next_at, now=now, wall=wall)
         forced = Forced(refreshers, store, waiters, patience=patience, now=now, observe=observe)
-        repeats = Repeats(held, store, callers, now=now, wall=wall, observe=observe) if fast_path else None
-        self._v1 = V1(held, store, callers, forced, waiters, repeats=repeats, observe=observe)
+        repeats = Repeats(held, store, callers, now=now, observe=observe) if fast_path else None
+        proofs = Proofs(bound, now=now)
+        self._v1 = V1(held, store, callers, forced, waiters, proofs, repeats=repeats, observe=observe)
         self._oauth: TokenEndpoint | None = None
         if api.token_endpoint != "off":  # noqa: S105 - a word of the configuration
             self._oauth = TokenEndpoint(api.token_endpoint, tokens, held, callers, observe=observe)

@@ -69,19 +69,22 @@ class Tokens:
         return token.expires_at - self._now()
 
     def encode(self, form: Form, token: Token) -> bytes:
-        """The answer's body (RFC 6749 section 5.1): with what is left of the lifetime now, or the bare token."""
+        """The answer's body (RFC 6749 section 5.1): with what is left of the lifetime now, or the bare token.
+
+        Of the authorization server's further members none stands in the place of one that the broker says.
+        """
         if form == "text":
             return token.access_token.encode()
         left = self.left(token)
-        return msgspec.json.encode(
-            {
-                "access_token": token.access_token,
-                "token_type": token.token_type,
-                "expires_in": max(1, math.floor(left)),
-                "expires_at": math.floor(self._wall() + left),
-                "scope": token.scope,
-            }
-        )
+        members = {
+            "access_token": token.access_token,
+            "token_type": token.token_type,
+            "expires_in": max(1, math.floor(left)),
+            "expires_at": math.floor(self._wall() + left),
+            "scope": token.scope,
+        }
+        further = {name: value for name, value in token.extra.items() if name not in members}
+        return msgspec.json.encode(members | further)
 
 
 def unknown(why: str, permitted: Iterable[str]) -> Problem:

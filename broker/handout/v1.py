@@ -1,8 +1,9 @@
-"""The workload API's own face: `GET /v1/tokens/{name}` and `POST /v1/tokens/{name}/rejected`."""
+"""The workload API's own face: `GET /v1/tokens/{name}`, and `POST` of `…/proof` and `…/rejected` below it."""
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field
+from typing import Final
 
 from aiohttp import web
 
@@ -11,14 +12,23 @@ from broker.handout.answers import Form, Problem, success
 from broker.handout.callers import Callers, Denied
 from broker.handout.fastpath import Repeats
 from broker.handout.forced import Forced, Waiters
+from broker.handout.proof import PROOF_AS_JSON, Proofs, parse_wanted
 from broker.handout.query import NOTHING, Query, invalid, parse_query
 from broker.handout.report import parse_report
-from broker.handout.routes import DEFAULT, REJECTED, Route
+from broker.handout.routes import DEFAULT, PROOF, REJECTED, Route
 from broker.handout.tokens import Tokens, unknown
 from broker.store import Store
 from broker.tokens import Token
 
+NO_QUERY: Final = invalid("There is no query parameter here")
 NOT_ACCEPTABLE: Final = Problem(406, "not_acceptable", "A token comes as application/json or text/plain.")
+#: A bare token would be sent as Bearer, which is what it is bound to a key against.
+BARE: Final = Problem(
+    406,
+    "not_acceptable",
+    "This is a DPoP token, which is of no use by itself, so it comes as application/json only. "
+    "POST /v1/tokens/NAME/proof gives it with a proof for one request.",
+)
 AUTHENTICATE: Final = Problem(
     401,
     "invalid_caller",
@@ -29,14 +39,15 @@ AUTHENTICATE: Final = Problem(
 )
 
 
-class Asked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Asked:
     """A request for one of the `/v1` routes. `form` is `None` when it takes neither, `uid` except on a Unix socket."""
 
     method: str
     route: Route
     name: str
     query: str
-    authorization: Sequence[str]
+    authorization: Sequence[str] = field(repr=False)  # has the caller's secret
     form: Form | None
     uid: int | None
 
@@ -54,6 +65,7 @@ class V1:
         callers: Callers,
         forced: Forced,
         waiters: Waiters,
+        proofs: Proofs,
         *,
         repeats: Repeats | None,
         observe: Observer,
@@ -63,6 +75,7 @@ class V1:
         self._callers = callers
         self._forced = forced
         self._waiters = waiters
+        self._proofs = proofs
         self._repeats = repeats
         self._observe = observe
 
@@ -76,6 +89,8 @@ class V1:
             return name
         if asked.route is REJECTED:
             return self._rejected(name, asked.query, body, caller)
+        if asked.route is PROOF:
+            return await self._prove(name, asked, body, caller)
         return await self._hand_out(name, asked, caller)
 
     def _permitted(self, asked: Asked, caller: str) -> str | Problem:
@@ -106,6 +121,8 @@ class V1:
         token = self._tokens.find(name) if query is NOTHING else await self._wait(name, query, caller)
         if isinstance(token, Problem):
             return token
+        if asked.form == "text" and token.token_type != "Bearer":  # noqa: S105 - no password
+            return BARE
         answer = success(asked.form, self._tokens.encode(asked.form, token))
         if asked.method == "GET":
             self._observe(HandedOut(token=name, caller=caller))
@@ -130,7 +147,7 @@ class V1:
     def _rejected(self, name: str, query: str, body: bytes, caller: str) -> web.Response | Problem:
         """Note that an API did not accept a token of this name. The answer does not tell whether it is the held one."""
         if query:
-            return invalid("There is no query parameter here")
+            return NO_QUERY
         report = parse_report(body)
         if isinstance(report, Problem):
             return report
@@ -138,6 +155,25 @@ class V1:
         if token and report.means(token.access_token):
             self._forced.rejected(name, token, caller=caller)
         return web.Response(status=202)
+
+    async def _prove(self, name: str, asked: Asked, body: bytes, caller: str) -> web.Response | Problem:
+        """The token and a proof for one request: handed out together, since neither is of use without the other."""
+        if asked.form != "json":
+            return PROOF_AS_JSON
+        if asked.query:
+            return NO_QUERY
+        wanted = parse_wanted(body)
+        if isinstance(wanted, Problem):
+            return wanted
+        token = self._tokens.find(name)
+        if isinstance(token, Problem):
+            return token
+        answer = await self._proofs.answer(name, token, wanted)
+        if not isinstance(answer, Problem):
+            self._observe(HandedOut(token=name, caller=caller))
+        elif answer.reason:
+            self._observe(Refused(reason=answer.reason))
+        return answer
 
 
 def bearer(authorization: Sequence[str]) -> str | None:

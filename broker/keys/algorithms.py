@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from broker.keys.private import PrivateKey, UnusableError
+from broker.keys.private import PrivateKey, PublicKey, UnusableError
 
 #: What fits a kind of key, the most widely accepted first: some servers refuse RFC 9864's name `Ed25519`.
 FITTING = {
@@ -14,7 +14,7 @@ FITTING = {
 }
 
 
-def choose(key: PrivateKey, *, configured: str | None, allowed: Sequence[str], provider: str) -> str:
+def choose(key: PrivateKey | PublicKey, *, configured: str | None, allowed: Sequence[str], provider: str) -> str:
     """The configured algorithm; else the JWK's own if the provider takes it; else the first it takes that fits.
 
     `allowed` is what `provider` takes, in order of preference; empty: anything. Raises UnusableError.

@@ -1,4 +1,4 @@
-"""What one entry of `private_keys` names, read from one moment: the key, its id, its passphrase."""
+"""What one entry of `private_keys` names, read from one moment: the key, its id, its passphrase, its certificate."""
 
 import hashlib
 import os
@@ -26,12 +26,13 @@ class Content:
     key: bytes = field(repr=False)
     kid: str | None
     passphrase: bytes | None = field(repr=False)
+    certificate: bytes | None = field(repr=False)
     digest: bytes
 
 
 def stamp(entry: KeySettings) -> Stamp:
     """What changes when one of the entry's files does; costs some five microseconds a file. Never raises."""
-    return tuple(_stamp(path) for path in _paths(entry))
+    return tuple(_stamp(path) for path in paths(entry))
 
 
 def read(entry: KeySettings) -> Content:
@@ -44,7 +45,7 @@ def read(entry: KeySettings) -> Content:
         before = stamp(entry)
         failure, contents = None, []
         try:
-            contents = [_read(path) for path in _paths(entry)]
+            contents = [_read(path) for path in paths(entry)]
         except KeyFileError as error:
             failure = str(error)  # perhaps only because the old version's directory has just gone
         if stamp(entry) == before:
@@ -54,12 +55,12 @@ def read(entry: KeySettings) -> Content:
     raise KeyFileError(f"{entry.file} keeps changing while it is read; it is tried again")
 
 
-def _paths(entry: KeySettings) -> Iterator[str]:
+def paths(entry: KeySettings) -> Iterator[str]:
+    """All that it names, the key itself first."""
     yield entry.file
-    if entry.kid_file is not None:
-        yield entry.kid_file
-    if entry.passphrase_file is not None:
-        yield entry.passphrase_file
+    for path in (entry.kid_file, entry.passphrase_file, entry.certificate_file):
+        if path is not None:
+            yield path
 
 
 def _stamp(path: str) -> Stamp:
@@ -105,7 +106,8 @@ def _content(entry: KeySettings, contents: list[bytes]) -> Content:
         passphrase = others.pop(0).rstrip(b"\r\n")
         if not passphrase:
             raise KeyFileError(f"{entry.passphrase_file} is empty; write the passphrase into it")
-    return Content(key=key, kid=kid, passphrase=passphrase, digest=digest)
+    certificate = None if entry.certificate_file is None else others.pop(0)
+    return Content(key=key, kid=kid, passphrase=passphrase, certificate=certificate, digest=digest)
 
 
 def _kid(entry: KeySettings, content: bytes) -> str:

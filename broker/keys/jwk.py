@@ -1,4 +1,4 @@
-"""JWK and JWKS (RFC 7517, RFC 7518 section 6, RFC 8037) -> private key."""
+"""JWK and JWKS (RFC 7517, RFC 7518 section 6, RFC 8037) -> private key, or public ones."""
 
 import base64
 import binascii
@@ -7,7 +7,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateNumbers, EllipticCurvePublicNumbers
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    EllipticCurvePrivateNumbers,
+    EllipticCurvePublicKey,
+    EllipticCurvePublicNumbers,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers, RSAPublicNumbers
 
@@ -17,9 +21,10 @@ from broker.keys.private import (
     Native,
     NativePublic,
     PrivateKey,
+    PublicKey,
     UnusableError,
     check_rsa_bits,
-    is_kid,
+    kid_in,
     unsupported_curve,
 )
 
@@ -38,17 +43,32 @@ def parse_jwk(jwk: Jwk) -> PrivateKey:
         raise UnusableError("holds a public key only (it has no member d); name the file with the private key")
     with suppress(ValueError):
         native, public = _numbers(jwk)
-        return PrivateKey(native=native, public=public, kid=_kid(jwk), alg=jwk.get("alg"))
+        return PrivateKey(native=native, public=public, kid=kid_in(jwk, "kid"), alg=jwk.get("alg"))
     raise UnusableError("is damaged: the numbers of its key do not belong together; make or export it again")
 
 
-def parse_jwks(keys: object, kid: str | None) -> PrivateKey:
+def parse_public_jwk(jwk: Jwk) -> PublicKey:
+    """The public half of the signing key that `jwk` is; a private one has no place here. Raises UnusableError."""
+    _check_purpose(jwk, operation="verify")
+    with suppress(ValueError):
+        return PublicKey(public=_public(jwk), kid=kid_in(jwk, "kid"), alg=jwk.get("alg"))
+    raise UnusableError("is damaged: the numbers of its key do not belong together; export it again")
+
+
+def jwks_in(members: Jwk) -> list[Jwk]:
+    """The keys of a JWKS (RFC 7517 section 5). Raises UnusableError."""
+    keys = members["keys"]
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise UnusableError('is no JWKS: its member "keys" must be a list of JWKs')
+    return keys
+
+
+def parse_jwks(jwks: Jwk, kid: str | None) -> PrivateKey:
     """The key called `kid`, or, when it has no name in the set or `kid` is None, the only private signing key.
 
     Raises UnusableError.
     """
-    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
-        raise UnusableError('is no JWKS: its member "keys" must be a list of JWKs')
+    keys = jwks_in(jwks)
     named = [key for key in keys if kid is not None and key.get("kid") == kid]
     nameless = [key for key in keys if kid is None or not key.get("kid")]
     candidates = named or nameless
@@ -64,7 +84,7 @@ def parse_jwks(keys: object, kid: str | None) -> PrivateKey:
     raise UnusableError("holds no private signing key; name the file with the private key")
 
 
-def _check_purpose(jwk: Jwk) -> None:
+def _check_purpose(jwk: Jwk, operation: str = "sign") -> None:
     match jwk.get("kty"):
         case "oct":
             raise UnusableError(f'holds a symmetric key (kty "oct"); private_key_jwt needs one of {SUPPORTED}')
@@ -76,8 +96,10 @@ def _check_purpose(jwk: Jwk) -> None:
     use, operations, alg = jwk.get("use"), jwk.get("key_ops"), jwk.get("alg")
     if use is not None and use != "sig":
         raise UnusableError('holds a key that is not for signing ("use" is not "sig"); name the signing key')
-    if operations is not None and not (isinstance(operations, list) and "sign" in operations):
-        raise UnusableError('holds a key that is not for signing ("key_ops" lacks "sign"); name the signing key')
+    if operations is not None and not (isinstance(operations, list) and operation in operations):
+        raise UnusableError(
+            f'holds a key that is not for signing ("key_ops" lacks "{operation}"); name the signing key'
+        )
     if alg is not None and not isinstance(alg, str):
         raise UnusableError('has a member "alg" that is no string; correct it')
 
@@ -94,13 +116,20 @@ def _numbers(jwk: Jwk) -> tuple[Native, NativePublic]:
     """Raises ValueError for numbers that do not belong together, as far as the libraries look."""
     if jwk["kty"] == "RSA":
         return _rsa(jwk)
+    public = _public(jwk)
+    if isinstance(public, EllipticCurvePublicKey):
+        return EllipticCurvePrivateNumbers(_integer(jwk, "d"), public.public_numbers()).private_key(), public
+    return Ed25519PrivateKey.from_private_bytes(_octets(jwk, "d")), public
+
+
+def _public(jwk: Jwk) -> NativePublic:
+    if jwk["kty"] == "RSA":
+        return _rsa_public(jwk).public_key()
     crv = str(jwk.get("crv"))
     if jwk["kty"] == "EC" and crv in CURVES:
-        point = EllipticCurvePublicNumbers(_integer(jwk, "x"), _integer(jwk, "y"), CURVES[crv])
-        return EllipticCurvePrivateNumbers(_integer(jwk, "d"), point).private_key(), point.public_key()
+        return EllipticCurvePublicNumbers(_integer(jwk, "x"), _integer(jwk, "y"), CURVES[crv]).public_key()
     if jwk["kty"] == "OKP" and crv == "Ed25519":
-        private = Ed25519PrivateKey.from_private_bytes(_octets(jwk, "d"))
-        return private, Ed25519PublicKey.from_public_bytes(_octets(jwk, "x"))
+        return Ed25519PublicKey.from_public_bytes(_octets(jwk, "x"))
     raise UnusableError(unsupported_curve(repr(crv[:MAX_SHOWN])))
 
 
@@ -112,12 +141,17 @@ def _rsa(jwk: Jwk) -> tuple[Native, NativePublic]:
         )
     if "oth" in jwk:
         raise UnusableError(f"holds an RSA key of more than two primes, which is not supported; use one of {SUPPORTED}")
-    public = RSAPublicNumbers(_integer(jwk, "e"), _integer(jwk, "n"))
-    check_rsa_bits(public.n.bit_length())
+    public = _rsa_public(jwk)
     p, q, dp, dq, qi = (_integer(jwk, name) for name in PRIMES)
     private = RSAPrivateNumbers(p, q, _integer(jwk, "d"), dp, dq, qi, public)
     # Unchecked as in `pem`.
     return private.private_key(unsafe_skip_rsa_key_validation=True), public.public_key()
+
+
+def _rsa_public(jwk: Jwk) -> RSAPublicNumbers:
+    public = RSAPublicNumbers(_integer(jwk, "e"), _integer(jwk, "n"))
+    check_rsa_bits(public.n.bit_length())
+    return public
 
 
 def _integer(jwk: Jwk, name: str) -> int:
@@ -137,15 +171,6 @@ def _octets(jwk: Jwk, name: str) -> bytes:
     if not octets:
         raise UnusableError(f'is no whole JWK: its member "{name}" is not base64url')
     return octets
-
-
-def _kid(jwk: Jwk) -> str | None:
-    kid = jwk.get("kid")
-    if kid is None or kid == "":
-        return None
-    if not isinstance(kid, str) or not is_kid(kid):
-        raise UnusableError('has a member "kid" that is no string, too long or not printable; correct it')
-    return kid
 
 
 def _names(keys: Sequence[Jwk]) -> str:

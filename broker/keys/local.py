@@ -13,7 +13,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from broker.keys.private import Native, NativePublic, PrivateKey, UnusableError
+from broker.keys.certificate import Certificate
+from broker.keys.private import Native, NativePublic, PrivateKey, PublicKey, UnusableError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,7 +90,13 @@ class LocalSigner:
     public_jwk: dict[str, str]
     thumbprint: str
     inline: bool
+    certificate: Certificate | None
     _key: Key = field(repr=False)
+
+    @property
+    def x5t(self) -> str | None:
+        """The thumbprint of the key's certificate, if it was configured with one."""
+        return self.certificate.x5t if self.certificate else None
 
     async def sign(self, make: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `make(key, *args, **kwargs)`; in a thread when the loop would notice."""
@@ -98,17 +105,14 @@ class LocalSigner:
         return await asyncio.to_thread(make, self._key, *args, **kwargs)
 
 
-def seal(key: PrivateKey, *, algorithm: str, kid: str | None) -> LocalSigner:
+def seal(key: PrivateKey, *, algorithm: str, kid: str | None, certificate: Certificate | None = None) -> LocalSigner:
     """The signer of `key`, after one signature that its public half has verified.
 
     That signature is the only check that an RSA key gets (see `pem`): it finds numbers that sign nothing valid, not
     those that OpenSSL works around. Raises UnusableError.
     """
     sealed, kind = KINDS[key.kind]
-    named = {} if kid is None else {"kid": kid}
-    jwk = {"kty": kind.key_type, "use": "sig", "alg": algorithm} | named
-    members = kind(cast("Any", key.public), None).as_dict()
-    jwk |= {name: value for name, value in members.items() if isinstance(value, str)}
+    jwk = public_jwk(key, algorithm=algorithm, kid=kid)
     private = kind(cast("Any", sealed(key.native)), jwk)
     if not _signs(private, jwk, algorithm):
         raise UnusableError("is damaged: its public half does not verify what the key signs; make or export it again")
@@ -118,8 +122,17 @@ def seal(key: PrivateKey, *, algorithm: str, kid: str | None) -> LocalSigner:
         public_jwk=jwk,
         thumbprint=private.thumbprint(),
         inline=not isinstance(key.native, RSAPrivateKey) or key.native.key_size <= MAX_INLINE_BITS,
+        certificate=certificate,
         _key=private,
     )
+
+
+def public_jwk(key: PrivateKey | PublicKey, *, algorithm: str, kid: str | None) -> dict[str, str]:
+    """The public half as a JWK (RFC 7517), in the order in which people know it."""
+    kind = KINDS[key.kind][1]
+    jwk = {"kty": kind.key_type, "use": "sig", "alg": algorithm} | ({} if kid is None else {"kid": kid})
+    members = kind(cast("Any", key.public), None).as_dict()
+    return jwk | {name: value for name, value in members.items() if isinstance(value, str)}
 
 
 def _signs(private: Key, public_jwk: dict[str, str], algorithm: str) -> bool:

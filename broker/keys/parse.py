@@ -1,30 +1,35 @@
-"""Bytes -> private key, whichever of the accepted forms they are in."""
+"""Bytes -> private key, or public ones, whichever of the accepted forms they are in."""
 
 import base64
 import binascii
 import json
 import re
 
-from broker.keys.jwk import parse_jwk, parse_jwks
+from broker.keys.accounts import is_account, parse_account
+from broker.keys.jwk import jwks_in, parse_jwk, parse_jwks, parse_public_jwk
 from broker.keys.pem import parse_pem
-from broker.keys.private import PrivateKey, UnusableError
+from broker.keys.private import PrivateKey, PublicKey, UnusableError
 
 BASE64 = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}")
 NO_KEY = "holds neither PEM nor a JWK or JWKS; convert it, for instance with openssl pkey -in FILE -out key.pem"
+NO_JWK = "holds neither a JWK nor a JWKS; take the public JWK that token-broker keygen printed"
+NO_KID = "holds a key without kid, which a set of keys needs; take the public JWK that token-broker keygen printed"
 STARTS = (b"-----BEGIN", b"{")
 
 
 def parse(content: bytes, *, kid: str | None = None, passphrase: bytes | None = None) -> PrivateKey:
-    """The private signing key in `content`: PEM, JWK, JWKS (of which `kid` picks one), or any of them in base64.
+    """The private signing key in `content`: PEM, JWK, JWKS (of which `kid` picks one), a key file of Google or Zitadel.
 
-    Raises UnusableError.
+    Any of them may be in base64. Raises UnusableError.
     """
     text = _text(content)
     if not text:
         raise UnusableError("is empty; write the key into it")
     if text.startswith("{"):
         members = _members(text)
-        return parse_jwks(members["keys"], kid) if "keys" in members else parse_jwk(members)
+        if is_account(members):
+            return parse_account(members, passphrase)
+        return parse_jwks(members, kid) if "keys" in members else parse_jwk(members)
     if "-----BEGIN " in text:
         return parse_pem(text, passphrase)
     if (inner := _unwrapped(text)) is not None:
@@ -32,6 +37,31 @@ def parse(content: bytes, *, kid: str | None = None, passphrase: bytes | None = 
     if text.startswith(("ssh-", "ecdsa-")):
         raise UnusableError("holds a public key only; name the file with the private key")
     raise UnusableError(NO_KEY)
+
+
+def parse_public(content: bytes) -> list[PublicKey]:
+    """The public halves of what `content` holds: a JWK or JWKS, private or public, a key file of Google or Zitadel.
+
+    Each has a `kid`: without, a set could not tell them apart, and no PEM can have one. Raises UnusableError.
+    """
+    text = _text(content)
+    if not text.startswith("{"):
+        raise UnusableError(NO_JWK)
+    members = _members(text)
+    if is_account(members):
+        found = [_half(parse_account(members, None))]
+    else:
+        listed = jwks_in(members) if "keys" in members else [members]
+        found = [_half(parse_jwk(jwk)) if "d" in jwk else parse_public_jwk(jwk) for jwk in listed]
+    if not found:
+        raise UnusableError("is a JWKS without a key; take the public JWK that token-broker keygen printed")
+    if not all(key.kid for key in found):
+        raise UnusableError(NO_KID)
+    return found
+
+
+def _half(key: PrivateKey) -> PublicKey:
+    return PublicKey(public=key.public, kid=key.kid, alg=key.alg)
 
 
 def _text(content: bytes) -> str:

@@ -12,7 +12,7 @@ from broker.keys.private import SUPPORTED, PrivateKey, UnusableError, accept
 DAMAGED = f"holds a private key that cannot be read: damaged, or none of {SUPPORTED}"
 #: Of the right length for the cipher: cryptography panics, with a trace on stderr, where it is shorter.
 DEK_INFO = re.compile(rb"^DEK-Info: ?(DES-EDE3-CBC,[0-9A-Fa-f]{16}|AES-[0-9]+-CBC,[0-9A-Fa-f]{32})$", re.MULTILINE)
-BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(?P<body>.*?)-----END \1-----", re.DOTALL)
 
 
 class Trouble(Enum):
@@ -39,7 +39,8 @@ def parse_pem(text: str, passphrase: bytes | None) -> PrivateKey:
     if len(blocks) > 1:
         raise UnusableError(f"holds {len(blocks)} private keys; leave one, or name each in a file of its own")
     load = load_ssh_private_key if blocks[0][1].startswith("OPENSSH") else load_pem_private_key
-    native = accept(_open(load, blocks[0][0].encode(), passphrase))
+    # JSON around a PEM can say half a surrogate pair, which no encoding can.
+    native = accept(_open(load, blocks[0][0].encode(errors="replace"), passphrase))
     return PrivateKey(native=native, public=native.public_key())
 
 

@@ -1,5 +1,6 @@
 """Which private keys are accepted at all, however they are written down."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -36,13 +37,17 @@ class UnusableError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PrivateKey:
-    """A private key as a file holds it; nothing has been signed with it yet.
+class Holder:
+    """Whose key it is, as its file says: the `member` that says so, and what it says."""
 
-    `public` is what the file itself says is the public half, where it says so. `kid` and `alg` are a JWK's own.
-    """
+    member: str
+    name: str
 
-    native: Native = field(repr=False)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicKey:
+    """The public half of a key that is not here. `kid` and `alg` are a JWK's own."""
+
     public: NativePublic
     kid: str | None = None
     alg: str | None = None
@@ -50,11 +55,36 @@ class PrivateKey:
     @property
     def kind(self) -> str:
         """`RSA`, or the curve's JOSE name: what decides about the algorithm."""
-        if isinstance(self.native, RSAPrivateKey):
-            return "RSA"
-        if isinstance(self.native, EllipticCurvePrivateKey):
-            return NAMES[self.native.curve.name]
-        return "Ed25519"
+        return kind_of(self.public)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivateKey:
+    """A private key as a file holds it; nothing has been signed with it yet.
+
+    `public` is what the file itself says is the public half, where it says so. `kid` and `alg` are a JWK's own,
+    `holder` is told by the key files of some providers.
+    """
+
+    native: Native = field(repr=False)
+    public: NativePublic
+    kid: str | None = None
+    alg: str | None = None
+    holder: Holder | None = None
+
+    @property
+    def kind(self) -> str:
+        """As `PublicKey.kind`."""
+        return kind_of(self.native)
+
+
+def kind_of(key: Native | NativePublic) -> str:
+    """`RSA`, or the curve's JOSE name."""
+    if isinstance(key, RSAPrivateKey | RSAPublicKey):
+        return "RSA"
+    if isinstance(key, EllipticCurvePrivateKey | EllipticCurvePublicKey):
+        return NAMES[key.curve.name]
+    return "Ed25519"
 
 
 def accept(key: object) -> Native:
@@ -89,6 +119,16 @@ def check_rsa_bits(bits: int) -> None:
 def is_kid(text: str) -> bool:
     """Whether `text` may be a key id: one that is shown and sent. A key or a PEM in its place is neither."""
     return 0 < len(text) <= MAX_KID and text.isprintable() and not text.startswith(("{", "-----"))
+
+
+def kid_in(members: Mapping[str, object], name: str) -> str | None:
+    """The key id that a file's member `name` says, if it says one. Raises UnusableError."""
+    kid = members.get(name)
+    if kid is None or kid == "":
+        return None
+    if not isinstance(kid, str) or not is_kid(kid):
+        raise UnusableError(f'has a member "{name}" that is no string, too long or not printable; correct it')
+    return kid
 
 
 def unsupported_curve(name: str) -> str:

@@ -103,18 +103,17 @@ class Connection(web.RequestHandler):
 
     def _answer_again(self, repeat: Repeat) -> bytes | None:
         """The answer to the head that came before, if it is still the one and may be sent now."""
-        if self._close or self._force_close or self.writing_paused or self.transport is None:
+        if self._close or self.writing_paused or self.transport is None:
             return None
         return repeat()
 
     def _rest(self, request: web.BaseRequest, resp: web.StreamResponse) -> None:
-        """Remember the answer, if what came was exactly the head that it belongs to, and the connection stays."""
+        """Remember the answer, if what came was exactly the head that it belongs to."""
         one_head = self._asked.endswith(b"\r\n\r\n") and self._asked.count(b"\n") == len(request.raw_headers) + 2
-        if not one_head or request.can_read_body or not resp.keep_alive or self._ended or self._malformed:
-            return
-        self._at_rest = True
-        if isinstance(resp, Repeatable) and resp.again and request.version == HttpVersion11:
-            self._repeat = Repeat(self._asked, resp, resp.again)
+        if one_head and not request.can_read_body:
+            self._at_rest = True
+            if isinstance(resp, Repeatable) and resp.head and resp.again:
+                self._repeat = Repeat(self._asked, resp.head, resp.again)
 
     def _break_off_body(self) -> None:
         """Tell a handler that the body it reads will never end; aiohttp would let it wait."""
@@ -236,10 +235,12 @@ class Door(web.Server):
         What was sent stays readable as `raw_path`, for the handler to refuse.
         """
         path = message.path or ""
-        return self._make_request(message if path.startswith("/") else message._replace(path=path, url=URL("/")), *more)
+        if not path.startswith("/"):
+            message = message._replace(path=path, url=URL("/"))
+        return self._make_request(message, *more)
 
     def _serve(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-        if request.version not in (HttpVersion10, HttpVersion11):  # the parser takes 0.9 and 2.0 for well-formed
+        if request.version not in (HttpVersion11, HttpVersion10):  # the parser takes 0.9 and 2.0 for well-formed
             raise BadHttpMessage(MALFORMED)
         return self._handler(request)
 

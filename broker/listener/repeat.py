@@ -1,4 +1,4 @@
-"""An answer that may be sent again for the same bytes on the same connection, without asking anybody.
+"""Answers as bytes: written in one piece, and again for the same bytes on the same connection, without asking anybody.
 
 A workload that asks every time sends one head over and over, but for the `traceparent` that its tracing may add. What
 the answer depends on, the head, the peer and the configuration, is the same by then; what can change meanwhile is for
@@ -6,13 +6,16 @@ the answer depends on, the head, the peer and the configuration, is the same by 
 """
 
 import re
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from email.utils import formatdate
+from functools import lru_cache
 from typing import TypeAlias
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+from aiohttp.abc import AbstractStreamWriter
 
-#: The body as it would be now, the same object while nothing has changed; `None`: ask in full.
+#: The body as it would be now, the same object while it has not changed; `None`: ask in full.
 Again: TypeAlias = Callable[[], bytes | None]
 
 #: Bytes of a head that is remembered; an idle connection costs as much.
@@ -25,58 +28,92 @@ _SPAN = re.compile(_VALUE)
 
 
 class Repeatable(web.Response):
-    """An answer to a GET. `again` is set when it may be repeated."""
+    """A body with status 200 and a few fields that hardly vary. `again` is set when a GET may be answered so again.
+
+    As a rule it writes itself, the bytes that aiohttp would write: that spares a sixth of what a request takes.
+    """
 
     again: Again | None = None
+    #: How the bytes began that it has written; `None` where aiohttp writes.
+    head: bytes | None = None
+
+    @property
+    def keep_alive(self) -> bool | None:
+        """Whether the connection stays open."""
+        return super().keep_alive if self.head is None else True
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Write everything, or let aiohttp begin."""
+        body = self.body
+        if not isinstance(body, bytes) or not self._is_usual(request):
+            return await super().prepare(request)
+        self.head = _head(self.reason, tuple(self.headers.items()))
+        await request.writer.write_eof(_whole(self.head, body, int(time.time())))
+        return request.writer
+
+    def _is_usual(self, request: web.BaseRequest) -> bool:
+        """Whether the connection stays open without a word of it, and the body belongs to the answer."""
+        stays_open = request.version == HttpVersion11 and request.keep_alive and self.keep_alive is None
+        return stays_open and request.method in {"GET", "POST"} and self.status == 200
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write what is left."""
+        if self.head is None:
+            await super().write_eof(data)
 
 
 class Repeat:
-    """What a connection remembers of its last answer, and of the head it was for.
+    """What a connection remembers of its last answer, and of what it was for.
 
     Nothing is worked out before a second request comes: it may never.
     """
 
-    __slots__ = ("_again", "_answer", "_asked", "_body", "_head", "_sent", "_varies")
+    __slots__ = ("_again", "_answer", "_asked", "_body", "_head", "_second", "_varies")
 
-    def __init__(self, asked: bytes, sent: web.StreamResponse, again: Again) -> None:
+    def __init__(self, asked: bytes, head: bytes, again: Again) -> None:
         self._asked = asked
         self._varies: tuple[int, int] | None = None  # where the value of `traceparent` is; from 0 to 0: nowhere
-        self._sent = (f"HTTP/1.1 {sent.status} {sent.reason}", sent.headers)
-        self._head = b""
+        self._head = head
         self._again = again
         self._body = b""
+        self._second = 0
         self._answer = b""
 
-    def covers(self, head: bytes) -> bool:
-        """Whether `head` is the one that was answered, or has another `traceparent` where that had one."""
-        asked = self._asked
-        if head == asked:
+    def covers(self, asked: bytes) -> bool:
+        """Whether `asked` is what was answered, or has another `traceparent` where that had one."""
+        known = self._asked
+        if asked == known:
             return True
         if self._varies is None:
-            found = _TRACEPARENT.search(asked)
+            found = _TRACEPARENT.search(known)
             self._varies = found.span(1) if found else (0, 0)
         start, end = self._varies
-        return (
-            end > 0
-            and len(head) == len(asked)
-            and head[:start] == asked[:start]
-            and head[end:] == asked[end:]
-            and _SPAN.fullmatch(head, start, end) is not None
-        )
+        around = asked[:start] == known[:start] and asked[end:] == known[end:]
+        return around and _SPAN.fullmatch(asked, start, end) is not None
 
     def __call__(self) -> bytes | None:
         """The whole answer as it would be now: the bytes to send, or `None`."""
         body = self._again()
-        if body is not self._body and body is not None:
-            self._body = body
-            self._head = self._head or _template(self._sent[0], self._sent[1].items())
-            self._answer = self._head % (len(body), formatdate(usegmt=True).encode()) + body
-        return body and self._answer
+        if body is None:
+            return None
+        second = int(time.time())
+        if body is not self._body or second != self._second:
+            self._body, self._second = body, second
+            self._answer = _whole(self._head, body, second)
+        return self._answer
 
 
-def _template(status: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """The head of an answer, with room for its length and its date."""
-    fields = (
-        (name, {"Content-Length": "%d", "Date": "%s"}.get(name, value.replace("%", "%%"))) for name, value in headers
-    )
-    return "\r\n".join([status, *(f"{name}: {value}" for name, value in fields), "\r\n"]).encode()
+def _whole(head: bytes, body: bytes, second: int) -> bytes:
+    """An answer as it goes over the wire in this second since the epoch."""
+    return b"%bContent-Length: %d\r\nDate: %b\r\n\r\n%b" % (head, len(body), _date(second), body)
+
+
+# The fields of our answers are few, and none has a value from outside.
+@lru_cache(maxsize=32)
+def _head(reason: str, fields: tuple[tuple[str, str], ...]) -> bytes:
+    return "".join([f"HTTP/1.1 200 {reason}\r\n", *(f"{name}: {value}\r\n" for name, value in fields)]).encode()
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()

@@ -34,6 +34,10 @@ LEVELS: Mapping[str, Level] = {
     "token_expired": "error",
     "scope_reduced": "warning",
     "key_loaded": "info",
+    "certificate_expiring": "warning",
+    "key_accepted": "info",
+    "key_retired": "info",
+    "key_fell_back": "warning",
     "warning": "warning",
     "request": "debug",
     "request_refused": "warning",
@@ -58,6 +62,10 @@ OUTCOMES = {
 #: What to do about events that carry no diagnosis.
 FIXES = {
     "config_changed": "Restart the broker to apply the file.",
+    "certificate_expiring": "Have a new certificate issued and registered with the authorization server, then put it,"
+    " with its key, into the files.",
+    "key_fell_back": "Have the public half of the refused key registered (token-broker jwks prints it), or put the"
+    " key before it back: a broker that starts anew may not have that one any more.",
     "clock_measured": "Have this machine's clock, or the server's, set by NTP.",
     "internal_error": "Report this line as a defect of token-broker.",
 }
@@ -166,4 +174,6 @@ def _readable(name: str, value: Any, *, now: float, wall: float) -> tuple[str, V
         return SECONDS[name], round(value, 1)
     if name == "expires_at":
         return name, timestamp(value - now + wall)
+    if name == "not_after":
+        return name, timestamp(value)
     return name, list(value) if isinstance(value, tuple) else value

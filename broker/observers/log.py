@@ -28,6 +28,7 @@ from broker.events import (
     Refreshed,
     RefreshFailed,
     Reloading,
+    Served,
     SinkWritten,
     TokenExpired,
 )
@@ -88,7 +89,12 @@ class Log:
         self._stream = stream
         self._text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
         self._threshold = LOUDNESS[settings.level]
-        self._audit = settings.audit
+        #: What `FanOut` need not tell: requests are many, and neither of their events is written as a rule.
+        self.ignores: set[type[Event]] = set()
+        if self._threshold:
+            self.ignores.add(Served)
+        if not settings.audit:
+            self.ignores.add(HandedOut)
         self._now = now
         self._wall = wall
         self._said: LRUCache[tuple[str, ...], Said] = LRUCache(MOST_REMEMBERED)
@@ -96,15 +102,13 @@ class Log:
 
     def __call__(self, event: Event) -> None:
         """Write `event`, unless it is too quiet or repeats what was just said."""
-        audited = isinstance(event, HandedOut)
-        # Asked first: requests are many, and neither is written as a rule.
-        if (audited and not self._audit) or (event.name == "request" and self._threshold):
+        if type(event) in self.ignores:
             return
         now = self._now()
         line = line_of(event, now=now, wall=self._wall())
         if more := self._remember(event, now):
             line = replace(line, fields=line.fields | more)
-        self.write(line, always=audited)
+        self.write(line, always=isinstance(event, HandedOut))
 
     def write(self, line: Line, *, always: bool = False) -> None:
         """Write `line` if it is loud enough (`always`: even if not) and says something new."""

@@ -1,10 +1,12 @@
 """What a snippet of docs/clients.md runs against: the daemon, and an API that takes nothing but its current token."""
 
 import asyncio
+import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +14,13 @@ from pathlib import Path
 from aiohttp import web
 
 from broker.devserver import DevServer
+from broker.devserver.proofs import Proofs
+from broker.devserver.texts import RefusedError
 from clients.page import SNIPPETS
 from e2e.processes import PATIENCE, Running, get, started, write_key
+from key_forms import segments
 
+Handler = Callable[[web.BaseRequest], Awaitable[web.Response]]
 SECRET = "reports-0123456789abcdef"
 USERS = "the users of the API"
 #: What the page says, for a test to put its own in the place of.
@@ -33,6 +39,7 @@ clients:
     token_endpoint: {issuer}/oauth2/v1/token
     client_id: client
     private_key: {{file: {folder}/key.jwk}}
+    dpop: {dpop}
 tokens:
   users-api:
     scopes: [okta.users.read]
@@ -54,11 +61,13 @@ class Stage:
     running: Running
     broker: str
     admin: str
-    api: str = ""
+    api: str
     calls: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     #: How many calls are refused whatever their token is.
     distrust: int = 0
+    #: What judges the proofs for DPoP tokens.
+    proofs: Proofs = field(default_factory=lambda: Proofs(time.time, nonce_required=False))
 
     def paste(self, name: str) -> str:
         """The snippet of the page, with our addresses."""
@@ -95,9 +104,14 @@ class Stage:
 
     async def current(self) -> str:
         """The current token, as the broker says."""
-        status, token = await get(f"{self.broker}/v1/tokens/users-api", Accept="text/plain")
-        assert status == 200, token
-        return token
+        return (await self.held())[1]
+
+    async def held(self) -> tuple[str, str]:
+        """The type of the current token, and the token."""
+        status, said = await get(f"{self.broker}/v1/tokens/users-api")
+        assert status == 200, said
+        members = json.loads(said)
+        return members["token_type"], members["access_token"]
 
     async def sample(self, name: str, **labels: str) -> float:
         """A sample of the broker's metrics; 0 when there is none."""
@@ -109,14 +123,28 @@ class Stage:
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """The API."""
         self.calls.append(request.path)
-        good = request.headers.getall("Authorization", []) == [f"Bearer {await self.current()}"]
-        if self.distrust or not good:
+        scheme, token = await self.held()
+        good = request.headers.getall("Authorization", []) == [f"{scheme} {token}"]
+        error = "" if good and not self.distrust else "invalid_token"
+        if not error and scheme == "DPoP":
+            error = self.judged(request, token)
+        if error:
             self.distrust = max(0, self.distrust - 1)
             self.refused.append(request.path)
-            return web.Response(status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+            nonce = {"DPoP-Nonce": self.proofs.nonce()} if error == "use_dpop_nonce" else {}
+            return web.Response(status=401, headers={"WWW-Authenticate": f'{scheme} error="{error}"', **nonce})
         if request.path == "/metrics":
             return web.Response(text="users 3\n", headers={"Content-Type": "text/plain; version=0.0.4"})
         return web.Response(text=f"{USERS}\n")
+
+    def judged(self, request: web.BaseRequest, token: str) -> str:
+        """What is wrong with the proof, if anything is."""
+        sent, url = request.headers.getall("DPoP", []), self.api + request.path
+        try:
+            jkt = self.proofs.judge(sent, method=request.method, url=url, now=time.time(), access_token=token)
+        except RefusedError as error:
+            return str(error.refusal.body()["error"])
+        return "" if segments(token)[1]["cnf"] == {"jkt": jkt} else "invalid_token"
 
 
 def environment(**more: str) -> Mapping[str, str]:
@@ -130,25 +158,40 @@ def environment(**more: str) -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def staged(folder: Path, *, open_endpoint: bool = False) -> AsyncIterator[Stage]:
-    """All started, with tokens held; ended afterwards."""
+async def staged(folder: Path, *, open_endpoint: bool = False, dpop: bool = False) -> AsyncIterator[Stage]:
+    """All started, with tokens held; ended afterwards. `dpop`: they are DPoP tokens."""
     (folder / "reports").write_text(SECRET)
-    async with DevServer() as server:
-        server.register("client", {"keys": [write_key(folder / "key.jwk")]}, {"okta.users.read"})
+    async with DevServer() as server, api() as (address, serve):
+        server.register("client", {"keys": [write_key(folder / "key.jwk")]}, {"okta.users.read"}, dpop=dpop)
         config = folder / "config.yaml"
         config.write_text(
-            CONFIG.format(folder=folder, issuer=server.issuer, endpoint="open" if open_endpoint else "callers")
+            CONFIG.format(
+                folder=folder,
+                issuer=server.issuer,
+                endpoint="open" if open_endpoint else "callers",
+                dpop=json.dumps({"targets": [address]} if dpop else False),
+            )
         )
         async with started("run", "--config", str(config)) as running:
-            stage = Stage(folder, running, await running.address("api"), await running.address("admin"))
+            stage = Stage(folder, running, await running.address("api"), await running.address("admin"), address)
             for token in ("users-api", "payroll"):
                 await running.event("token_refreshed", token=token)
-            runner = web.ServerRunner(web.Server(stage.handle))
-            await runner.setup()
-            try:
-                site = web.TCPSite(runner, "127.0.0.1", 0)
-                await site.start()
-                stage.api = f"http://127.0.0.1:{runner.addresses[0][1]}"
-                yield stage
-            finally:
-                await runner.cleanup()
+            serve(stage.handle)
+            yield stage
+
+
+@asynccontextmanager
+async def api() -> AsyncIterator[tuple[str, Callable[[Handler], None]]]:
+    """A server's base URL, and who to tell what answers there."""
+    handlers: list[Handler] = []
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        return await handlers[-1](request)
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", handlers.append
+    finally:
+        await runner.cleanup()

@@ -4,8 +4,11 @@ import inspect
 import re
 from typing import Any
 
+import msgspec
 import yaml
 
+from broker.handout.proof import Wanted, parse_wanted
+from broker.settings import Dpop
 from clients import test_envoy, test_snippets
 from clients.page import BLOCKS, SNIPPETS, TEXT
 from clients.stage import API, BROKER, SECRET_FILE
@@ -19,7 +22,7 @@ def parsed(name: str) -> Any:
 
 def test_every_snippet_of_a_client_is_marked() -> None:
     plain = [block.code for block in BLOCKS if not block.mark]
-    assert len(plain) == 3, "the report of a rejected token, the configuration of a caller, NO_PROXY"
+    assert len(plain) == 5, "a rejected token, what is asked for with a proof, two configurations, NO_PROXY"
     assert len(SNIPPETS) == len(BLOCKS) - len(plain)
     assert TEXT.count("```") == 2 * len(BLOCKS)
     assert {block.language for block in SNIPPETS.values()} <= LANGUAGES
@@ -47,9 +50,18 @@ def test_snippets_name_only_what_tests_replace() -> None:
 
 
 def test_the_caller_of_the_page_is_a_configuration() -> None:
-    (section,) = (yaml.safe_load(block.code) for block in BLOCKS if block.language == "yaml" and not block.mark)
+    section, _ = (yaml.safe_load(block.code) for block in BLOCKS if block.language == "yaml" and not block.mark)
     assert section["api"]["callers"] == {"reports": {"secret_file": SECRET_FILE}}
     assert section["tokens"]["users-api"]["callers"] == ["reports"]
+
+
+def test_what_the_page_says_of_dpop_is_a_clients_configuration_and_what_is_asked_for_is_within_it() -> None:
+    _, section = (yaml.safe_load(block.code) for block in BLOCKS if block.language == "yaml" and not block.mark)
+    bound = msgspec.convert(section["clients"]["okta"]["dpop"], Dpop)
+    (asked,) = (block.code for block in BLOCKS if "/proof" in block.code and not block.mark)
+    wanted = parse_wanted(asked.partition("\n\n")[2].encode())
+    assert isinstance(wanted, Wanted)
+    assert wanted.place.origin in bound.targets
 
 
 def test_spring_boots_registration_and_provider_belong_together() -> None:

@@ -13,7 +13,7 @@ import pytest_asyncio
 import yaml
 
 from clients.prometheus import holds, prometheus
-from clients.stage import SECRET, Stage, staged
+from clients.stage import SECRET, USERS, Stage, staged
 from programs.installed import missing, needed, npm_installed
 
 HERE = Path(__file__).parent
@@ -50,6 +50,12 @@ async def test_a_script_calls_the_api(stage: Stage, name: str) -> None:
     await stage.calls_the_api(needed("bash", "bash"), "-c", stage.paste(name))
 
 
+async def test_the_command_asks_as_the_caller_whose_secret_file_it_is_given(stage: Stage) -> None:
+    needed("curl", "curl")
+    await stage.calls_the_api(needed("bash", "bash"), "-c", stage.paste("token-command-caller"))
+    assert await stage.sample("token_broker_handouts_total", token="users-api", caller="reports") == 1
+
+
 @pytest.mark.parametrize(
     ("name", "module"),
     [
@@ -82,6 +88,30 @@ async def test_who_sends_it_by_a_proxy_all_the_same_is_told_the_variable(stage: 
     assert code == 0
     assert "NO_PROXY=localhost,127.0.0.1" in json.loads(out)["error_description"]
     assert json.loads(out)["reason"] == "target"
+
+
+@pytest_asyncio.fixture(params=[False, True], ids=["no-nonce", "nonce"])
+async def bound_stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    """The broker's tokens are DPoP tokens; the API wants a nonce in each proof, or none."""
+    async with staged(tmp_path, dpop=True) as one:
+        one.proofs.nonce_required = request.param
+        yield one
+
+
+async def test_curl_calls_an_api_with_a_proof(bound_stage: Stage) -> None:
+    needed("curl", "curl")
+    needed("jq", "jq")
+    bound_stage.proofs.nonce_required = False
+    await bound_stage.calls_the_api(needed("bash", "bash"), "-c", bound_stage.paste("curl-dpop"))
+
+
+async def test_python_calls_an_api_with_a_proof_and_the_nonce_that_it_wants(bound_stage: Stage) -> None:
+    importable("requests")
+    (bound_stage.folder / "users.py").write_text(bound_stage.paste("python-dpop"))
+    code, out, err = await bound_stage.run(sys.executable, "users.py")
+    assert (code, out.strip()) == (0, USERS), err
+    more = ["/users"] * bound_stage.proofs.nonce_required
+    assert (bound_stage.calls, bound_stage.refused) == (["/users", *more], more)
 
 
 async def test_what_the_api_rejects_is_reported_by_the_snippet_for_requests(stage: Stage) -> None:

@@ -13,9 +13,13 @@ import pytest
 
 from broker.commands.token import LARGEST
 from broker.diagnosis import Act, Diagnosis
+from broker.events import HandedOut
+from broker.keys.generate import proof_signer
+from broker.settings import CallerSettings
 from desk import SECRET, Desk, open_desk
 from raw_server import answers, http, raw_server
 
+CALLER = "reports-0123456789abcdef"
 HEAVY = (
     *("aiohttp", "asyncio", "authlib", "joserfc", "cryptography", "msgspec", "yaml", "prometheus_client", "rich"),
     *("broker.settings", "importlib.metadata", "cachetools"),
@@ -69,6 +73,21 @@ async def test_json_is_the_brokers_own(url: str) -> None:
     said = await run("users-api", "--format", "json", url=url)
     assert json.loads(said.out)["access_token"] == SECRET
     assert json.loads(said.out)["expires_in"] == 300
+
+
+@pytest.mark.parametrize("form", ["token", "header"])
+async def test_a_dpop_token_is_not_printed_as_if_it_were_a_bearer_token(form: str, desk: Desk, url: str) -> None:
+    desk.put("users-api", proof_key=proof_signer("ES256"))
+    said = await run("users-api", "--format", form, url=url)
+    assert (said.out, said.code) == ("", 1)
+    assert said.err.startswith("Error: this is a DPoP token")
+    assert SECRET not in said.err
+
+
+async def test_a_dpop_token_is_shown_as_json_with_its_type(desk: Desk, url: str) -> None:
+    desk.put("users-api", proof_key=proof_signer("ES256"))
+    said = await run("users-api", "--format", "json", url=url)
+    assert (json.loads(said.out)["token_type"], said.code) == ("DPoP", 0)
 
 
 async def test_the_only_token_needs_no_name() -> None:
@@ -172,11 +191,80 @@ async def test_an_answer_cannot_write_to_the_terminal() -> None:
     assert "gone y" in said.err
 
 
-def test_nothing_heavy_is_imported() -> None:
+async def test_the_callers_secret_is_the_first_line_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "known").write_text(f"{CALLER}\n")
+    (tmp_path / "secret").write_text(f"\n{CALLER} \r\nthe-old-one-0123456789\n")
+    callers = {"reports": CallerSettings(secret_file=str(tmp_path / "known"))}
+    async with open_desk(callers=callers, lists={"users-api": ("reports",)}) as desk:
+        desk.put("users-api")
+        url = f"http://{desk.addresses[0]}"
+        assert await run("users-api", "--secret-file", str(tmp_path / "secret"), url=url) == Said(f"{SECRET}\n", "", 0)
+        assert [event.caller for event in desk.told if isinstance(event, HandedOut)] == ["reports"]
+        without = await run("users-api", url=url)
+        assert (without.out, without.code) == ("", 1)
+
+
+NO_SECRETS = {
+    "cannot be read: No such file or directory": None,
+    "is empty; its first line must be the caller's secret": b"",
+    "is empty; its first line must be": b" \n\r\n",
+    "is larger than 4096 bytes; name the file": b"s3cr3t" * 1000,
+    "holds a space or a character beyond ASCII": b"s3cr3t and more",
+    "beyond ASCII, which no secret has": "s3cr3tä".encode(),
+    "holds a space": b"s3cr3t\x0cX-Forged: yes",
+    "a character beyond ASCII": b"s3cr3t\x00\xff",
+}
+
+
+@pytest.mark.parametrize(("told", "content"), NO_SECRETS.items(), ids=map(str, range(len(NO_SECRETS))))
+async def test_a_file_without_a_secret_is_one_sentence_that_names_it_and_nobody_is_asked(
+    told: str, content: bytes | None, desk: Desk, url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    said = await run("users-api", "--secret-file", str(file), url=url)
+    assert (said.out, said.code) == ("", 1)
+    assert said.err.startswith("Error: --secret-file: ")
+    assert told in said.err
+    assert str(file) in said.err
+    assert said.err.count("\n") == 1
+    assert "s3cr3t" not in said.err
+    assert desk.served == []
+
+
+async def test_the_callers_secret_is_in_no_argument_and_no_variable_while_the_broker_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(CALLER)
+    seen: list[bytes] = []
+
+    async def look(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        seen.extend(Path(f"/proc/{process.pid}/{part}").read_bytes() for part in ("cmdline", "environ"))
+        writer.close()
+
+    server = await asyncio.start_unix_server(look, tmp_path / "api.sock")
+    async with server:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "broker", "token", "--secret-file", str(file)),
+            env=os.environ | {"TOKEN_BROKER_URL": f"unix:{tmp_path}/api.sock"},
+            stderr=subprocess.PIPE,
+        )
+        _, err = await process.communicate()
+    request, arguments, variables = seen
+    assert f"\r\nAuthorization: Bearer {CALLER}\r\n".encode() in request
+    assert str(file).encode() in arguments
+    assert CALLER.encode() not in arguments + variables + err
+
+
+def test_nothing_heavy_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(CALLER)
     script = (
         "import sys\n"
         "from broker.__main__ import main\n"
-        "sys.argv = ['token-broker', 'token', '--url', 'http://127.0.0.1:9']\n"
+        f"sys.argv = ['token-broker', 'token', '--url', 'http://127.0.0.1:9', '--secret-file', '{tmp_path}/secret']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print(*sys.modules)"
     )

@@ -1,6 +1,11 @@
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.config import addresses
+from broker.handout.places import place_of
 
 
 @pytest.mark.parametrize(
@@ -150,3 +155,83 @@ def test_a_resource_is_an_absolute_uri(uri: str) -> None:
 )
 def test_what_is_no_resource_is_refused(uri: str, wrong: str) -> None:
     assert wrong in (addresses.resource(uri) or "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://api.example.com", "https://api.example.com:8443", "http://localhost:8080", "http://[::1]:9000"),
+        *("https://xn--mnchen-3ya.de", "https://my_api.svc.cluster.local", "https://10.0.0.1", "https://[2001:db8::1]"),
+    ],
+)
+def test_a_target_is_an_origin(url: str) -> None:
+    assert addresses.target(url) is None
+
+
+LABELS = st.sampled_from(
+    ["api", "-a", "a-", "_dmarc", "my_api", "xn--mnchen-3ya", "m\u00fcnchen", "API", "", "10", "::1"]
+)
+
+
+@given(
+    st.sampled_from(["https://", "http://", "HTTPS://"]),
+    st.lists(LABELS, min_size=1, max_size=3).map(".".join) | st.sampled_from(["[::1]", "[::01]", "localhost", "[:::]"]),
+    st.sampled_from(["", ":443", ":80", ":8443", ":0", ":", "/", "/x"]),
+)
+def test_a_request_to_whatever_target_is_accepted_matches_it(scheme: str, host: str, rest: str) -> None:
+    target = f"{scheme}{host}{rest}"
+    told = addresses.target(target)
+    if told is None:
+        place = place_of(f"{target}/users?limit=1")
+        assert place
+        assert place.origin == target
+    elif "; write " in told and "like" not in told:
+        assert addresses.target(told.partition("; write ")[2]) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("https://api.example.com/", "https://api.example.com"),
+        ("https://api.example.com/v1?a=b", "https://api.example.com"),
+        ("https://user:S3CRET@api.example.com", "https://api.example.com"),
+        ("HTTPS://api.example.com", "https://api.example.com"),
+        ("https://API.example.com", "https://api.example.com"),
+        ("https://api.example.com:443", "https://api.example.com"),
+        ("https://b\u00fccher.example", "https://xn--bcher-kva.example"),
+        ("api.example.com", None),
+        ("ftp://api.example.com", None),
+        ("https://[2001:db8:0::1]", None),
+        ("https://M\u00fcnchen.de/x", "https://xn--mnchen-3ya.de"),
+        ("https://api.example.com.", None),
+        ("https://-a.example.com", None),
+        ("https://_dmarc.example.com", None),
+        ("https://[:::]", None),
+        ("https://", None),
+        ("https://a b", None),
+    ],
+)
+def test_a_target_is_written_in_the_form_in_which_urls_are_compared(url: str, meant: str | None) -> None:
+    told = addresses.target(url) or ""
+    assert told.endswith(f"write {meant}") if meant else told.startswith("is not an origin; write it like https://")
+    assert "S3CRET" not in told
+
+
+@pytest.mark.parametrize(("url", "host"), [("https://a.example:1/b", "a.example"), ("nonsense", ""), ("https://[", "")])
+def test_the_host_of_what_is_no_url_is_empty(url: str, host: str) -> None:
+    assert addresses.host(url) == host
+
+
+@pytest.mark.parametrize("host", ["acme..okta.com", f"{'a' * 64}.okta.com", ".okta.com", "acme.okta.com.."])
+@pytest.mark.parametrize("judge", [addresses.endpoint, addresses.issuer, addresses.proxy])
+def test_a_host_that_no_resolver_takes_is_refused(judge: Callable[[str], str | None], host: str) -> None:
+    wrong = "has a host of which a part between dots is empty or longer than 63 characters; correct it"
+    assert judge(f"https://{host}") == wrong
+
+
+@pytest.mark.parametrize(
+    "host", [f"{'a' * 63}.okta.com", "acme.okta.com.", "b\u00fccher.example", "127.0.0.1", "[::1]", "a_b.example"]
+)
+@pytest.mark.parametrize("judge", [addresses.endpoint, addresses.issuer, addresses.proxy])
+def test_every_host_that_a_resolver_takes_is_left_to_it(judge: Callable[[str], str | None], host: str) -> None:
+    assert judge(f"https://{host}") is None

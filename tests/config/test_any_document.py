@@ -1,7 +1,7 @@
 """Whatever stands in the file, it is settings or sentences; and what `show` prints are the same settings again."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,8 @@ from broker.providers import PRESETS
 from broker.settings import ALGORITHMS, Settings
 
 Tree = Any
-EXAMPLES = [yaml.safe_load(path.read_text()) for path in (Path(__file__).parents[2] / "config").glob("*.yaml")]
+CONFIG = Path(__file__).parents[2] / "config"
+EXAMPLES = [yaml.safe_load(path.read_text()) for path in sorted(CONFIG.glob("*.yaml"))]
 
 
 def keys(part: dict[str, Tree]) -> Iterator[str]:
@@ -41,7 +42,23 @@ scalars = (
     | st.floats()
     | st.text(max_size=20)
     | st.sampled_from(
-        ["5s", "auto", "20%", "forever", "none", "okta", "generic", "issuer", "${HOME}", "$$", ":1", "unix:/a"]
+        [
+            "5s",
+            "auto",
+            "20%",
+            "jwt_bearer",
+            "google",
+            "https://a",
+            "forever",
+            "none",
+            "okta",
+            "generic",
+            "issuer",
+            "${HOME}",
+            "$$",
+            ":1",
+            "unix:/a",
+        ]
     )
     | st.dates()
 )
@@ -145,8 +162,15 @@ clients = st.fixed_dictionaries(
             },
         ),
     },
-    optional={"http": https, "max_clock_offset": durations, "send_client_id": st.booleans(), "token_endpoint": urls},
+    optional={
+        "http": https,
+        "max_clock_offset": durations,
+        "send_client_id": st.booleans(),
+        "token_endpoint": urls,
+        "dpop": st.booleans().map(lambda wanted: {"targets": ["https://api.example.com"]} if wanted else wanted),
+    },
 )
+bearers = some(issuer=texts, subject=texts | st.just("client_id"), scope_in=st.sampled_from(["assertion", "form"]))
 tokens = some(
     scopes=scopes,
     audience=texts,
@@ -154,6 +178,8 @@ tokens = some(
     parameters=st.dictionaries(names, texts, max_size=2),
     refresh=st.fixed_dictionaries({"ahead": durations | st.just("auto") | st.integers(1, 100).map("{}%".format)}),
     required=st.booleans(),
+    extra_fields=st.lists(st.sampled_from(["instance_url", "id", "a.b-c"]), unique=True),
+    grant=st.sampled_from(["client_credentials", "jwt_bearer"]) | bearers.map(lambda said: {"jwt_bearer": said}),
 )
 configurations = st.fixed_dictionaries(
     {
@@ -190,6 +216,12 @@ def test_what_is_shown_are_the_same_settings_again(tree: Tree, folder: Path) -> 
     assert show(again) == shown
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIG.glob("*.yaml")))
+def test_an_example_is_shown_as_the_same_settings(name: str, folder: Path) -> None:
+    settings = resolve.load(str(CONFIG / f"{name}.yaml"), {})
+    assert load(show(settings), folder) == settings
+
+
 @pytest.mark.parametrize("provider", PRESETS)
 def test_presets_are_shown(provider: str, folder: Path) -> None:
     client = {"provider": provider, "issuer": "https://a/", "client_id": "a", "private_key": {"file": "a"}}
@@ -200,13 +232,26 @@ def test_presets_are_shown(provider: str, folder: Path) -> None:
         client["assertion"] = {"audience": "issuer"}
     if provider == "entra":
         tree["tokens"]["b"]["scopes"] = ["https://a/.default"]
-    shown = yaml.safe_load(show(load(tree, folder)))["clients"]["a"]
-    for key, value in PRESETS[provider].client.items():
-        assert shown[key] == value or shown[key].items() >= value.items()
+        client["private_key"] = {"file": "a", "certificate_file": "b"}
+    if provider == "google":
+        client["client_id"] = "a@b"
+    if provider == "salesforce":
+        tree["tokens"]["b"]["jwt_bearer"] = {"subject": "s"}
+    whole = yaml.safe_load(show(load(tree, folder)))
+    assert includes(whole["clients"]["a"], PRESETS[provider].client)
+    own = {"jwt_bearer": {"subject": client["client_id"]}} if provider == "zitadel" else {}
+    assert includes(whole["tokens"]["b"], {**PRESETS[provider].token, **own})
+
+
+def includes(shown: Tree, partial: Tree) -> bool:
+    """Whether all that is in `partial` is shown."""
+    if isinstance(partial, Mapping):
+        return all(includes(shown[key], value) for key, value in partial.items())
+    return bool(shown == partial)
 
 
 def test_secrets_are_hidden(folder: Path) -> None:
-    tree = copy.deepcopy(EXAMPLES[0])
+    tree = yaml.safe_load((CONFIG / "minimal.yaml").read_text())
     (client,), (token,) = tree["clients"].values(), list(tree["tokens"].values())[:1]
     client["assertion"] = {"claims": {"key": "S3CRET", "list": ["S3CRET"]}} | client.get("assertion", {})
     client["http"] = {"proxy": "http://S3CRET@proxy:3128/", "proxy_password_file": "password"}

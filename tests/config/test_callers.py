@@ -6,6 +6,7 @@ import pytest
 
 from broker.config import resolve
 from broker.config.rules import warnings
+from broker.errors import ConfigError
 from broker.settings import Settings
 from configurations import OKTA, Complaints, spoilt
 
@@ -53,6 +54,53 @@ def test_a_file_that_the_broker_reads_is_not_written_over(complaints: Complaints
         f"{sinks}[0].path: would be written over: it is clients.okta.private_keys[0].file too",
         f"{sinks}[2].path: would be written over: it is tokens.users-api.sinks[1] too",
     ]
+
+
+def over(folder: Path, listen: str, *paths: str) -> list[str]:
+    """What is said of sinks at `paths`, without file and line."""
+    sinks = ", ".join(f"{{path: {path}}}" for path in paths)
+    text = with_token(f"sinks: [{sinks}]", spoilt(OKTA, LISTEN, f"listen: ['{listen}']"))
+    try:
+        settings(folder, text)
+    except ConfigError as error:
+        return [complaint.partition("users-api.sinks")[2] for complaint in error.complaints]
+    return []
+
+
+@pytest.mark.parametrize("path", ["real/../real/k.jwk", "link/k.jwk", "real/../link/./k.jwk", "key.jwk"])
+def test_a_key_is_not_written_over_by_whatever_path_a_sink_leads_to_it(path: str, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real/k.jwk").write_text("{}")
+    (tmp_path / "key.jwk").symlink_to("link/k.jwk")  # as in a volume of Kubernetes
+    assert over(tmp_path, "localhost:7180", path) == [
+        "[0].path: would be written over: it is clients.okta.private_keys[0].file too"
+    ]
+
+
+@pytest.mark.parametrize("path", ["config.yaml", "../{}/config.yaml", "link/config.yaml"])
+def test_the_configuration_file_is_not_written_over(path: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(".")
+    said = over(tmp_path, "localhost:7180", path.format(tmp_path.name))
+    assert said == ["[0].path: would be written over: it is the configuration file too"]
+
+
+@pytest.mark.parametrize("path", ["api.sock", "link/api.sock"])
+def test_a_socket_that_is_listened_on_is_not_written_over(path: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(".")
+    said = over(tmp_path, f"unix:{tmp_path}/x/../api.sock", path)
+    assert said == ["[0].path: would be written over: it is api.listen[0] too"]
+
+
+def test_two_sinks_are_not_one_file_by_two_paths(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(".")
+    said = over(tmp_path, "localhost:7180", "token", "link/token", "other")
+    assert said == ["[1].path: would be written over: it is tokens.users-api.sinks[0] too"]
+
+
+def test_a_symlink_that_somebody_put_in_a_sinks_place_keeps_no_broker_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "token").symlink_to("config.yaml")  # it is replaced, not followed
+    assert over(tmp_path, "localhost:7180", "token") == []
 
 
 def test_an_open_token_endpoint_is_warned_about(tmp_path: Path) -> None:

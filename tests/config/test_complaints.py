@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from configurations import GENERIC, OKTA, Complaints, spoilt
+from broker.settings import Assertion
+from configurations import GENERIC, OKTA, Complaints, Load, spoilt
 
 MANY = 1001
 
@@ -58,7 +59,7 @@ def test_clients_and_tokens_that_are_none_are_told(complaints: Complaints) -> No
     ]
     assert complaints("clients: [a]\ntokens: {a: [b]}\n") == [
         "config.yaml:1: clients: must hold keys, not a list",
-        "config.yaml:2: tokens.a: must hold keys (client, grant, scopes, …), not a list",
+        "config.yaml:2: tokens.a: must hold keys (client, grant, jwt_bearer, …), not a list",
     ]
 
 
@@ -89,6 +90,66 @@ def test_an_assertion_lives_a_day_at_most_wherever_it_goes(complaints: Complaint
     (only,) = complaints(spoilt(GENERIC, "audience: token_endpoint", "audience: token_endpoint, lifetime: 25h"))
     what = "an assertion is sent at once; it may live 24h at most, not 25h"
     assert only == f"config.yaml:6: clients.one.assertion.lifetime: {what}"
+
+
+def test_a_generic_clients_assertion_file_needs_no_audience_and_takes_none(complaints: Complaints, load: Load) -> None:
+    text = spoilt(GENERIC, "private_key: {file: key.pem}", "assertion_file: token")
+    bare = load(spoilt(text, "    assertion: {audience: token_endpoint}\n", "")).clients["one"]
+    assert bare.assertion == Assertion(audience="token_endpoint")
+    (only,) = complaints(spoilt(text, "audience: token_endpoint", "audience: https://idp.example.com"))
+    assert only.startswith("config.yaml:6: clients.one.assertion.audience: is for an assertion that the broker makes")
+
+
+@pytest.mark.parametrize(
+    ("said", "key"), [("issuer: a", "issuer"), ("subject: a", "subject"), ("scope_in: assertion", "scope_in")]
+)
+def test_nothing_can_be_said_in_an_assertion_of_somebody_else(said: str, key: str, complaints: Complaints) -> None:
+    text = spoilt(GENERIC, "private_key: {file: key.pem}", "assertion_file: token")
+    (only,) = complaints(spoilt(text, "scopes: [read]", f"scopes: [read]\n    jwt_bearer: {{{said}}}"))
+    what = "cannot be said: the assertion comes from the client's assertion_file; say it where that is made"
+    assert only == f"config.yaml:10: tokens.reports.jwt_bearer.{key}: {what}"
+
+
+def test_the_scope_claim_is_said_once(complaints: Complaints, load: Load) -> None:
+    text = spoilt(GENERIC, "audience: token_endpoint", "audience: token_endpoint, claims: {scope: read}")
+    claimed = spoilt(text, "scopes: [read]", "scopes: [read]\n    jwt_bearer: {scope_in: assertion}")
+    (only,) = complaints(claimed)
+    what = "is said by the broker itself, from tokens.reports.scopes; take it out"
+    assert only == f"config.yaml:6: clients.one.assertion.claims.scope: {what}"
+    assert load(spoilt(claimed, "    scopes: [read]\n", "")).tokens["reports"].grant == "jwt_bearer"
+    assert load(text).clients["one"].assertion.claims == {"scope": "read"}
+
+
+def test_a_file_holds_no_dpop_token(complaints: Complaints) -> None:
+    text = spoilt(OKTA, "{timeout: 10s}", "{timeout: 10s}\n    dpop: true")
+    (only,) = complaints(spoilt(text, "{ahead: auto}", "{ahead: auto}\n    sinks: [{path: /a, format: raw}]"))
+    assert only == (
+        "config.yaml:16: tokens.users-api.sinks[0]: holds no proofs, and a DPoP token is worth nothing without one for"
+        " each request; take it out, and have the workload ask POST /v1/tokens/users-api/proof"
+    )
+
+
+@pytest.mark.parametrize(
+    ("credential", "key"),
+    [
+        ("private_key: {file: key.pem, certificate_file: /a}", "clients.one.private_keys[0].certificate_file"),
+        ("assertion_file: /a", "clients.one.assertion_file"),
+    ],
+)
+def test_a_sink_is_no_file_that_proves_who_the_client_is(credential: str, key: str, complaints: Complaints) -> None:
+    text = spoilt(spoilt(GENERIC, "private_key: {file: key.pem}", credential), "{audience: token_endpoint}", "{}")
+    if "private_key" in credential:
+        text = spoilt(text, "{}", "{audience: token_endpoint}")
+    (only,) = complaints(spoilt(text, "scopes: [read]", "sinks: [{path: /a}]"))
+    assert only == f"config.yaml:9: tokens.reports.sinks[0].path: would be written over: it is {key} too"
+
+
+@pytest.mark.parametrize("provider", ["okta", "keycloak"])
+def test_who_wants_proofs_says_for_which_apis_unless_they_are_oktas_own(provider: str, complaints: Complaints) -> None:
+    text = spoilt(OKTA, "https://acme.okta.com", "https://acme.okta.com/oauth2/default\n    dpop: true")
+    text = spoilt(spoilt(text, "provider: okta", f"provider: {provider}"), "okta.users.read", "read")
+    (only,) = complaints(text)
+    assert only.startswith("config.yaml:7: clients.okta.dpop.targets: is missing: a workload asks for a proof for each")
 
 
 def test_a_slip_in_the_common_http_is_told_once(complaints: Complaints) -> None:

@@ -71,6 +71,12 @@ def test_a_key_file_in_a_variable_is_relative_to_the_working_directory(
     assert settings.clients["default"].private_keys[0].file == str(tmp_path / "key.jwk")
 
 
+def test_a_provider_that_everybody_reaches_by_one_address_needs_no_issuer(nowhere: str) -> None:
+    environ = FORM | {"TOKEN_BROKER_PROVIDER": "google", "TOKEN_BROKER_ISSUER": "", "TOKEN_BROKER_CLIENT_ID": "a@b"}
+    client = resolve.read(None, environ, nowhere).settings.clients["default"]
+    assert (client.issuer, client.token_endpoint) == (None, "https://oauth2.googleapis.com/token")
+
+
 def test_dollars_in_variables_are_dollars(nowhere: str) -> None:
     settings = resolve.read(None, FORM | {"TOKEN_BROKER_CLIENT_ID": "${A}$"}, nowhere).settings
     assert settings.clients["default"].client_id == "${A}$"
@@ -162,7 +168,7 @@ def test_an_unknown_chosen_token_is_an_error_beside_the_others(complaints: Compl
 
 def test_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    key = "{file: keys/a.pem, kid_file: ../kid, passphrase_file: /p}"
+    key = "{file: keys/a.pem, kid_file: ../kid, passphrase_file: /p, certificate_file: a.crt}"
     text = spoilt(OKTA, "{file: key.jwk}", key)
     text = spoilt(text, "{lifetime: 60s}", "{claims_file: c.json}")
     text = spoilt(text, "{timeout: 10s}", "{proxy: 'http://u@p', proxy_password_file: p, ca_file: ca.pem}")
@@ -172,12 +178,24 @@ def test_paths_are_relative_to_the_folder_of_the_file(tmp_path: Path) -> None:
     settings = resolve.load(str(path), {})
     client, token = settings.clients["okta"], settings.tokens["users-api"]
     assert client.private_keys == (
-        KeySettings(file=f"{tmp_path}/keys/a.pem", kid_file=f"{tmp_path}/../kid", passphrase_file="/p"),
+        KeySettings(
+            file=f"{tmp_path}/keys/a.pem",
+            kid_file=f"{tmp_path}/../kid",
+            passphrase_file="/p",
+            certificate_file=f"{tmp_path}/a.crt",
+        ),
     )
     assert client.assertion.claims_file == f"{tmp_path}/c.json"
     assert (client.http.proxy_password_file, client.http.ca_file) == (f"{tmp_path}/p", f"{tmp_path}/ca.pem")
     assert token.parameters_file == f"{tmp_path}/s"
     assert token.parameters == {"upload_file": "x"}
+
+
+def test_an_assertion_file_takes_the_place_of_keys(load: Load, tmp_path: Path) -> None:
+    text = spoilt(OKTA, "private_key: {file: key.jwk}", "assertion_file: token\n    private_keys: null")
+    client = load(text).clients["okta"]
+    assert client.private_keys == ()
+    assert client.assertion_file == str(tmp_path / "token")
 
 
 def test_a_number_where_text_belongs_is_the_text_that_was_written(load: Load) -> None:

@@ -3,8 +3,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from broker.config import file
 from broker.config.reference import reference
 from broker.config.schema import Schema, schema
 from broker.providers import PRESETS
@@ -44,14 +46,14 @@ def test_every_key_is_described_and_every_section_closed() -> None:
 def test_a_key_that_others_fill_in_need_not_be_written() -> None:
     client = KEYS["clients"]["additionalProperties"]
     assert client["required"] == ["client_id"]
-    assert {"required": ["private_key"]} in client["oneOf"]
+    assert client["oneOf"] == [{"required": [key]} for key in ("private_key", "private_keys", "assertion_file")]
     assert KEYS["tokens"]["additionalProperties"]["required"] == []
     assert schema()["required"] == ["clients", "tokens"]
 
 
-def test_only_a_generic_client_has_to_write_its_audience() -> None:
+def test_only_a_generic_client_that_makes_its_assertions_has_to_write_their_audience() -> None:
     client = KEYS["clients"]["additionalProperties"]
-    assert client["if"] == {"properties": {"provider": {"const": "generic"}}}
+    assert client["if"] == {"properties": {"provider": {"const": "generic"}}, "not": {"required": ["assertion_file"]}}
     assert client["then"]["properties"]["assertion"]["required"] == ["audience"]
     assert client["properties"]["assertion"]["required"] == []
 
@@ -85,6 +87,50 @@ def test_providers_and_algorithms_are_offered() -> None:
     assert KEYS["clients.provider"]["enum"] == list(PRESETS)
     assert "PS256" in KEYS["clients.algorithms"]["items"]["enum"]
     assert None in KEYS["clients.private_key.algorithm"]["enum"]
+
+
+def test_every_example_is_right_by_the_schema() -> None:
+    validator = jsonschema.Draft7Validator(schema())
+    for path in (ROOT / "config").glob("*.yaml"):
+        assert [error.message for error in validator.iter_errors(parsed(path))] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "right"),
+    [
+        ("grant", "jwt_bearer", True),
+        ("grant", {"jwt_bearer": {"subject": "a"}}, True),
+        ("grant", {"jwt_bearer": {"subjct": "a"}}, False),
+        ("grant", "password", False),
+        ("grant", {}, False),
+        ("jwt_bearer", {"scope_in": "assertion"}, True),
+        ("dpop", True, True),
+        ("dpop", {"targets": ["https://a"]}, True),
+        ("dpop", "yes", False),
+    ],
+)
+def test_short_and_long_forms_are_right_by_the_schema(key: str, value: object, *, right: bool) -> None:
+    client: Schema = {"issuer": "https://a", "provider": "okta", "client_id": "a", "private_key": {"file": "a"}}
+    token: Schema = {}
+    (client if key == "dpop" else token)[key] = value
+    tree = {"clients": {"a": client}, "tokens": {"b": token}}
+    assert jsonschema.Draft7Validator(schema()).is_valid(tree) is right
+
+
+def test_an_address_may_be_left_out_where_everybody_has_the_same() -> None:
+    tree: Schema = {
+        "clients": {"a": {"provider": "google", "client_id": "a@b", "private_key": {"file": "a"}}},
+        "tokens": {"b": {}},
+    }
+    assert jsonschema.Draft7Validator(schema()).is_valid(tree)
+    tree["clients"]["a"]["provider"] = "okta"
+    assert not jsonschema.Draft7Validator(schema()).is_valid(tree)
+
+
+def parsed(path: Path) -> Schema:
+    """As the broker reads it."""
+    document, _ = file.read(str(path))
+    return document.tree
 
 
 def test_names_are_bounded() -> None:

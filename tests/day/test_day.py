@@ -148,7 +148,7 @@ async def test_expires_at_is_told_by_the_wall_clock_and_expires_in_is_not(tmp_pa
 
 async def test_a_rotated_key_is_used_by_the_next_assertion_and_costs_no_answer(tmp_path: Path) -> None:
     async with a_day(tmp_path, lifetime=300) as day:
-        old = day.broker.keys["c"].public_jwks()["keys"]
+        old = day.broker.clients["c"].keys.public_jwks()["keys"]
         await day.poll(10 * MINUTE)
         new = write_key(day.key_file, "k2")
         day.server.register("client", {"keys": [*old, new]}, {"read"})

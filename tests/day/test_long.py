@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.looptime, pytest.mark.slow]
 async def test_a_week_of_hourly_tokens_with_a_rotation_a_day_is_all_good_answers(tmp_path: Path) -> None:
     async with a_day(tmp_path) as day:
         for number in range(7):
-            old = day.broker.keys["c"].public_jwks()["keys"]
+            old = day.broker.clients["c"].keys.public_jwks()["keys"]
             new = write_key(day.key_file, f"day-{number}")
             day.server.register("client", {"keys": [*old, new]}, {"read"})
             await day.poll(DAY, every=10 * MINUTE)

@@ -18,7 +18,7 @@ from broker.app import Broker, running
 from broker.devserver import DevServer
 from broker.durations import Ahead
 from broker.events import Event
-from broker.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Refresh, Settings, TokenSettings
+from broker.settings import Admin, Api, Assertion, ClientSettings, Dpop, KeySettings, Refresh, Settings, TokenSettings
 
 EPOCH = 1_795_000_000.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -98,9 +98,12 @@ def write_key(file: Path, kid: str) -> dict[str, object]:
 
 @asynccontextmanager
 async def a_day(
-    folder: Path, *, lifetime: float = HOUR, tokens: int = 1, ahead: str = "auto", seed: int = 7
+    folder: Path, *, lifetime: float = HOUR, tokens: int = 1, ahead: str = "auto", dpop: bool = False, seed: int = 7
 ) -> AsyncIterator[Day]:
-    """Everything up, with `tokens` tokens of `lifetime` seconds called t0, t1, …; draws are those of `seed`."""
+    """Everything up, with `tokens` tokens of `lifetime` seconds called t0, t1, …; draws are those of `seed`.
+
+    `dpop`: the server requires that they are bound to a key.
+    """
     loop = asyncio.get_running_loop()
     day: Day | None = None
 
@@ -114,7 +117,7 @@ async def a_day(
     public = write_key(key_file, "k1")
     events: list[Event] = []
     async with DevServer(lifetime=lifetime, now=now) as server:
-        server.register("client", {"keys": [public]}, {"read"})
+        server.register("client", {"keys": [public]}, {"read"}, dpop=dpop)
         settings = Settings(
             api=Api(listen=("127.0.0.1:0",)),
             admin=Admin(listen=("127.0.0.1:0",)),
@@ -124,6 +127,7 @@ async def a_day(
                     issuer=server.issuer,
                     private_keys=(KeySettings(file=str(key_file)),),
                     assertion=Assertion(audience="token_endpoint"),
+                    dpop=Dpop(targets=(server.issuer,)) if dpop else None,
                 )
             },
             tokens={

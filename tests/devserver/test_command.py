@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, OKPKey
 
 from broker.commands.dev_server import command
 from broker.devserver import DevServer
-from devserver_client import Asker, Reply, public
+from devserver_client import Asker, Prover, Reply, public
 
 START = "from broker.commands.dev_server import command; command()"
 Start = Callable[..., "Running"]
@@ -65,10 +65,12 @@ def jwks(key: ECKey, tmp_path: Path) -> Path:
     return file
 
 
-async def ask(http: aiohttp.ClientSession, issuer: str, key: ECKey, scope: str = "okta.users.read") -> Reply:
+async def ask(
+    http: aiohttp.ClientSession, issuer: str, key: ECKey, scope: str = "okta.users.read", proof: str | None = None
+) -> Reply:
     server = DevServer(listen=("127.0.0.1", int(issuer.rsplit(":", 1)[1])))
     app = Asker(http, server, key, time.time)
-    return await app.post(app.form(app.assertion(), scope=scope))
+    return await app.post(app.form(app.assertion(), scope=scope), {"DPoP": proof} if proof else None)
 
 
 def typed(*arguments: str) -> Result:
@@ -100,6 +102,21 @@ async def test_it_prints_one_line_for_each_request_and_no_secret(
     assert first.endswith("  app  200 issued: a token for 300 s, scope okta.users.read")
     assert "  app  401 refused: Client Credentials requests to the Org Authorization Server must use" in second
     assert ("s3cret" in printed, "eyJ" in printed, errors) == (False, False, "")
+
+
+@pytest.mark.parametrize("registered", [True, False])
+async def test_every_client_can_be_made_to_prove_possession(
+    start: Start, http: aiohttp.ClientSession, jwks: Path, key: ECKey, *, registered: bool
+) -> None:
+    running = start("--dpop", *(["--client", f"app={jwks}"] if registered else []))
+    refused = (await ask(http, running.issuer, key)).said
+    assert refused == (400, "invalid_dpop_proof", "The DPoP proof JWT header is missing.")
+    prover = Prover(running.issuer + "/oauth2/v1/token", time.time)
+    wanted = await ask(http, running.issuer, key, proof=prover.proof())
+    assert wanted.body["error"] == "use_dpop_nonce"
+    prover.nonce = wanted.headers["DPoP-Nonce"]
+    assert (await ask(http, running.issuer, key, proof=prover.proof())).body["token_type"] == "DPoP"
+    assert "200 issued: a DPoP token for 3600 s" in running.stop()[0]
 
 
 async def test_a_registered_client_needs_its_own_key(

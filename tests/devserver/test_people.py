@@ -8,6 +8,8 @@ from broker.devserver import DevServer, Fault
 from broker.devserver.people import is_welcome
 from devserver_client import Asker, Reply
 
+BEHAVED = {"skew": 0, "nonce_required": True, "api_nonce_required": False, "faults": []}
+
 
 async def order(app: Asker, content: object, content_type: str = "application/json") -> Reply:
     url = app.server.issuer + "/dev/faults"
@@ -23,7 +25,7 @@ async def test_a_fault_is_ordered_and_shown(app: Asker, server: DevServer) -> No
     assert reply.status == 200
     assert server.faults.pending() == [Fault(status=503, times=2, headers={"Retry-After": "5"})]
     shown = (await app.get("/dev/faults")).body
-    assert shown == {"skew": 0, "faults": [{"status": 503, "times": 2, "headers": {"Retry-After": "5"}}]}
+    assert shown == BEHAVED | {"faults": [{"status": 503, "times": 2, "headers": {"Retry-After": "5"}}]}
     assert (await app.ask()).status == 503
 
 
@@ -36,15 +38,24 @@ async def test_several_faults_are_ordered_at_once(app: Asker, server: DevServer)
 
 
 async def test_the_clock_is_skewed_without_a_fault(app: Asker, server: DevServer) -> None:
-    assert (await order(app, {"skew": -90})).body == {"skew": -90, "faults": []}
+    assert (await order(app, {"skew": -90})).body == BEHAVED | {"skew": -90}
     assert (server.faults.skew, server.faults.pending()) == (-90, [])
 
 
 async def test_deleting_clears_faults_and_clock(app: Asker, server: DevServer) -> None:
-    await order(app, {"skew": 90, "delay": 1})
+    await order(app, {"skew": 90, "delay": 1, "nonce_required": False, "api_nonce_required": True})
     async with app.http.delete(server.issuer + "/dev/faults") as answer:
-        assert await answer.json() == {"skew": 0, "faults": []}
+        assert await answer.json() == BEHAVED
     assert (server.faults.skew, server.faults.pending()) == (0, [])
+
+
+async def test_nonces_are_changed_and_required_from_outside(app: Asker, server: DevServer) -> None:
+    before = server.proofs.nonce(), server.api_proofs.nonce()
+    wanted = {"nonce_required": False, "api_nonce_required": True}
+    assert (await order(app, wanted | {"new_nonce": True})).body == BEHAVED | wanted
+    assert (server.proofs.nonce_required, server.api_proofs.nonce_required) == (False, True)
+    assert not {server.proofs.nonce(), server.api_proofs.nonce()} & set(before)
+    assert (await order(app, {"nonce_required": True})).body == BEHAVED | {"api_nonce_required": True}
 
 
 @pytest.mark.parametrize(

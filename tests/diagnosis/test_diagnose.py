@@ -185,7 +185,8 @@ def test_a_useless_success_says_what_is_wrong_with_it(fault: ReplyFault, reason:
 
 
 def test_a_dpop_token_leads_to_the_setting_that_asks_for_it() -> None:
-    assert 'Clear "Require DPoP"' in diagnose(ReplyError("dpop", "")).fix
+    fix = diagnose(ReplyError("dpop", "")).fix
+    assert fix.startswith('Set clients.<name>.dpop to true, or clear "Require DPoP" in the application\'s settings')
 
 
 def test_a_redirect_is_shown_without_its_query() -> None:
@@ -211,6 +212,14 @@ def test_the_sentence_about_another_file_is_the_cause() -> None:
 def test_an_unforeseen_error_is_unknown_and_keeps_its_words() -> None:
     diagnosis = diagnose(BrokerError("something new"))
     assert (diagnosis.reason, diagnosis.words) == ("unknown", "something new")
+
+
+def test_names_are_filled_into_the_steps_too() -> None:
+    sentence = "Client Credentials requests to the Org Authorization Server must use the private_key_jwt"
+    said = RefusalError(401, "invalid_client", f"{sentence} token_endpoint_auth_method.")
+    diagnosis = diagnose(said).named(client="okta", token="users-api")
+    assert "`token-broker jwks --client okta`" in diagnosis.fix
+    assert any("`token-broker jwks --client okta`" in step for step in diagnosis.steps)
 
 
 def test_before_the_first_attempt_has_ended_the_broker_is_starting() -> None:

@@ -126,6 +126,14 @@ REFUSED_REQUESTS = [
         Act.OPERATOR,
         "scope_refused",
     ),
+    (400, "invalid_request", "The authorization server id is invalid.", Act.OPERATOR, "wrong_server"),
+    (
+        400,
+        "consent_required",
+        "The following scopes require user consent: [orders].",
+        Act.OPERATOR,
+        "scope_refused",
+    ),
     (400, "invalid_scope", "No scopes were requested.", Act.OPERATOR, "scope_refused"),
     (
         400,

@@ -7,14 +7,27 @@ from typing import get_args
 import msgspec
 import pytest
 
-from broker.diagnosis import REASONS, REFUSALS, ROWS, STARTING, Act, Reason, Row, diagnose
-from broker.errors import RefusalError
+from broker.diagnosis import REASONS, REFUSALS, ROWS, STARTING, Act, Diagnosis, Reason, Row, diagnose, oauth
+from broker.diagnosis.network import NETWORK, SENTENCES
+from broker.diagnosis.transport import DISCOVERY, REPLY
+from broker.errors import NetworkError, NetworkFault, RefusalError
+from broker.providers import PRESETS
 from broker.settings import ClientSettings, TokenSettings
 from reasons_page import ACTS, page
 
 PAGE = Path(__file__).parents[2] / "docs" / "reasons.md"
 ROOTS: dict[str, type[msgspec.Struct]] = {"clients": ClientSettings, "tokens": TokenSettings}
 TEXTS = [text for row in ROWS for text in (row.cause, row.fix)] + [STARTING.cause, STARTING.fix]
+STEPS = [step for row in ROWS for step in row.steps]
+#: What must suit every server there is.
+GENERAL = (
+    *(oauth.TOO_MANY, *oauth.SENTENCES, oauth.SERVER_FAULT, *oauth.CODES, *oauth.STATUSES, oauth.UNKNOWN),
+    *(*NETWORK.values(), *DISCOVERY.values(), *REPLY.values()),
+)
+NAMES = (
+    *("okta", "microsoft", "entra", "azure", "keycloak", "auth0", "epic", "hydra", "ory", "maskinporten", "google"),
+    *("salesforce", "docusign", "zitadel", "ping", "altinn"),
+)
 
 
 def exists(struct: type[msgspec.Struct], path: list[str]) -> bool:
@@ -39,25 +52,63 @@ def test_every_reason_is_given_by_some_row_or_is_starting() -> None:
     assert {row.reason for row in ROWS} | {STARTING.reason} == set(REASONS)
 
 
-@pytest.mark.parametrize("row", [row for row in REFUSALS if row.codes and row.says])
+def asked(row: Row, *, code: str = "", sentence: str = "", status: int = 400) -> Diagnosis:
+    """The diagnosis of a refusal that has nothing but what the row looks at."""
+    return diagnose(RefusalError(status, code, sentence), provider=row.providers[0] if row.providers else "generic")
+
+
+@pytest.mark.parametrize("row", [row for row in REFUSALS if row.says])
 def test_no_row_is_hidden_by_an_earlier_one(row: Row) -> None:
-    for code in row.codes:
+    for code in row.codes or ("invalid_client", "invalid_grant", "something_new"):
         for sentence in row.says:
-            diagnosis = diagnose(RefusalError(400, code, sentence))
+            diagnosis = asked(row, code=code, sentence=sentence)
             assert (diagnosis.reason, diagnosis.act, diagnosis.cause) == (row.reason, row.act, row.cause)
 
 
 @pytest.mark.parametrize("row", [row for row in REFUSALS if row.codes and not row.says])
 def test_a_bare_code_is_diagnosed_by_its_row(row: Row) -> None:
     for code in row.codes:
-        assert diagnose(RefusalError(400, code, "")).cause == row.cause
+        assert asked(row, code=code).cause == row.cause
 
 
 @pytest.mark.parametrize("row", [row for row in REFUSALS if row.statuses])
 def test_a_bare_status_is_diagnosed_by_its_row(row: Row) -> None:
     for status in row.statuses:
-        cause = row.cause.replace("{status}", str(status))
-        assert diagnose(RefusalError(status, "", "")).cause == cause
+        assert asked(row, status=status).cause == row.cause.replace("{status}", str(status))
+
+
+@pytest.mark.parametrize("fault", SENTENCES)
+def test_what_is_said_on_the_way_is_diagnosed_by_its_row(fault: NetworkFault) -> None:
+    for row in SENTENCES[fault]:
+        for sentence in row.says:
+            diagnosis = diagnose(NetworkError(fault, "idp.example:443", f"{sentence} (error 20)"))
+            assert (diagnosis.reason, diagnosis.act) == (row.reason, row.act)
+            assert diagnosis.cause == row.cause.replace("{where}", "idp.example:443")
+
+
+def test_a_row_for_one_provider_is_of_no_use_to_another() -> None:
+    for row in REFUSALS:
+        if row.providers:
+            refusal = RefusalError(400, next(iter(row.codes), ""), next(iter(row.says), ""))
+            assert diagnose(refusal, provider="generic").cause != row.cause
+
+
+def test_rows_are_for_presets_that_there_are() -> None:
+    assert {provider for row in ROWS for provider in row.providers} <= set(PRESETS)
+
+
+@pytest.mark.parametrize("row", [*GENERAL, *(row for rows in SENTENCES.values() for row in rows)])
+def test_a_row_for_everybody_names_nobody(row: Row) -> None:
+    said = " ".join((row.cause, row.fix, *row.steps)).casefold()
+    assert [name for name in NAMES if re.search(rf"\b{name}\b", said)] == []
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.steps])
+def test_steps_are_sentences_that_fit_two_lines_of_a_terminal(row: Row) -> None:
+    for step in row.steps:
+        assert re.fullmatch(r"[A-Z][^\n]*[^.\s]\.", step)
+        assert "{" not in step
+        assert len(step) <= 220
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -73,7 +124,7 @@ def test_fixes_hold_no_placeholder(row: Row) -> None:
     assert "{" not in row.fix
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("text", [*TEXTS, *STEPS])
 def test_configuration_keys_in_the_texts_exist(text: str) -> None:
     for section, path in re.findall(r"(clients|tokens)\.<name>\.([\w.]*\w)", text):
         assert exists(ROOTS[section], path.split(".")), path

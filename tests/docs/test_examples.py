@@ -117,8 +117,11 @@ def test_values_of_the_chart_are_accepted(major: Major) -> None:
 @pytest.mark.parametrize("example", examples("application's values"), ids=str)
 def test_a_configuration_in_values_loads(example: Example, tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(yaml.safe_dump(example.content["token-broker"]["config"]))
-    assert resolve.load(str(file), {}).tokens
+    values = example.content["token-broker"]
+    file.write_text(yaml.safe_dump(values["config"]))
+    socket = values.get("unixSocket", {}).get("enabled", False)
+    variables = {"TOKEN_BROKER_API_LISTEN": "localhost:7180" + ",unix:/run/token-broker/api.sock" * socket}
+    assert resolve.load(str(file), variables).tokens
 
 
 def test_what_is_dropped_at_the_scrape_is_what_no_alert_reads() -> None:

@@ -5,7 +5,7 @@
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 CALLER = "caller-0123456789abcdef"
@@ -35,6 +35,11 @@ class Request:
     body: bytes
     framing: str
     apart: bool
+
+    def traced(self, trace: str) -> "Request":
+        """The same with `trace` for the value of its `traceparent`, if it has one."""
+        fields = tuple((name, trace if name == "traceparent" else value) for name, value in self.fields)
+        return replace(self, fields=fields)
 
     @property
     def wire(self) -> bytes:

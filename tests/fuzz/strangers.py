@@ -16,6 +16,13 @@ def field(name: str, *values: str) -> Fields:
     return tuple((name, value) for value in values)
 
 
+#: Values of `traceparent`, all of one length; with the last a web page caused the request.
+TRACES = [
+    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "00-4bf92f3577b34da6a3ce929d0e0e4736\r\nOrigin: null\r\nX: -",
+]
 GOOD_FORM = f"grant_type=client_credentials&client_id={USERS}&client_secret={CALLER}"
 SMUGGLED = (
     f"GET /v1/tokens/{USERS} HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nAuthorization: Bearer {CALLER}\r\n\r\n"
@@ -41,7 +48,7 @@ EXTRAS = [
     for name, value in (
         *(("X-Forwarded-For", CANARY), ("X-Forwarded-Proto", "https"), ("X-Forwarded", "1"), ("Via", "1.1 a")),
         *(("Forwarded", "for=a"), ("Origin", "null"), ("Origin", f"http://{CANARY}"), ("Sec-Fetch-Site", "none")),
-        *(("Sec-Fetch-Mode", "cors"), ("Upgrade", "h2c"), ("traceparent", CANARY), ("Cookie", CANARY * 9)),
+        *(("Sec-Fetch-Mode", "cors"), ("Upgrade", "h2c"), ("traceparent", TRACES[0]), ("Cookie", CANARY * 9)),
         *(("Accept", "*/*"), ("Accept", "text/plain"), ("Accept", "image/png"), ("Content-Encoding", "gzip")),
         *(("Connection", "close"), ("Connection", "keep-alive"), ("Expect", "100-continue")),
     )
@@ -54,7 +61,7 @@ OTHERWISE: Mapping[str, list[object]] = {
         *(f"/v1/tokens/{OPEN}/rejected", f"/v1/tokens/{USERS}/rejected", "/v1/token", "/v1", "/", "//", "*"),
         *("/.well-known/oauth-authorization-server", f"/{CANARY}", f"/v1/tokens/{CANARY}", f"/v1/tokens/{OPEN}/"),
         *(f"http://localhost/v1/tokens/{OPEN}", f"/v1/tokens/../tokens/{OPEN}", f"/v1//tokens/{OPEN}"),
-        *("/v1/tokens/%6fpen", "/oauth2/token/", "//oauth2/token"),
+        *(f"/v1/tokens/{USERS}/proof", "/v1/tokens/%6fpen", "/oauth2/token/", "//oauth2/token"),
     ],
     "query": ["?", "?wait=10ms", "?min_ttl=10s", "?wait=10ms&min_ttl=10s", "?wait=1h", "?wait=x", f"?{CANARY}=1"],
     "host": [

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.events import HandedOut, Served
+from broker.keys.generate import proof_signer
 from broker.settings import CallerSettings
 from desk import MARK, Desk, open_desk
 from raw_http import Answer, Wire, get, wire
 
+PROOF_KEY = proof_signer("ES256")
 SECRETS = {"reports": "secret-of-reports-1", "worker": "secret-of-worker-22"}
 BEARERS = [f"Authorization: Bearer {secret}" for secret in (*SECRETS.values(), "another-secret-of-nobody")]
 TARGETS = [
@@ -78,10 +81,11 @@ class Later:
 
 @dataclass(frozen=True)
 class Fresh:
-    """A new token comes."""
+    """A new token comes, a DPoP token if it is `bound`."""
 
     name: str
     lifetime: float
+    bound: bool
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ steps = st.one_of(
     st.builds(Ask, st.integers(0, 2), heads, st.integers(1, 3)),
     st.builds(Ask, st.integers(0, 2), heads, st.integers(2, 3)),
     st.builds(Later, st.sampled_from([0.25, 1.0, 60.0, 295.5, 300.0])),
-    st.builds(Fresh, st.sampled_from(["open", "closed"]), st.sampled_from([2.0, 300.0])),
+    st.builds(Fresh, st.sampled_from(["open", "closed"]), st.sampled_from([2.0, 300.0]), st.booleans()),
     st.builds(Swap, st.just("reports"), st.sampled_from([SECRETS["reports"], "another-secret-of-nobody"])),
 )
 
@@ -119,7 +123,8 @@ class Side:
                 self.desk.time += step.seconds
             case Fresh():
                 self.tokens += 1
-                self.desk.put(step.name, lifetime=step.lifetime, text=f"token-{self.tokens}")
+                key = PROOF_KEY if step.bound else None
+                self.desk.put(step.name, lifetime=step.lifetime, text=f"token-{self.tokens}", proof_key=key)
             case Swap():
                 (self.folder / step.name).write_text(step.secret)
                 await self.desk.callers.reload()
@@ -158,7 +163,7 @@ async def compare(script: list[Ask | Later | Fresh | Swap]) -> None:
             side(Path(folder, "fast"), fast_path=True) as fast,
             side(Path(folder, "full"), fast_path=False) as full,
         ):
-            for step in [Fresh("open", 300.0), Fresh("closed", 300.0), *script]:
+            for step in [Fresh("open", 300.0, bound=False), Fresh("closed", 300.0, bound=False), *script]:
                 assert await fast.do(step) == await full.do(step)
 
 
@@ -224,6 +229,23 @@ async def test_an_expired_token_is_never_handed_out_from_memory() -> None:
         for at, status in [(0, 200), (50.0, 200), (94.999, 200), (95.0, 503)]:
             desk.time = 1000.0 + at
             assert (await one.ask(get("/v1/token", MARK))).status == status
+
+
+async def test_it_is_not_even_when_a_part_of_a_second_is_given_up() -> None:
+    async with open_desk("only") as desk, wire_to(desk) as one:
+        desk.put("only", lifetime=2.5)  # of which the last quarter of a second
+        for at, status in [(0, 200), (2.1, 200), (2.24, 200), (2.26, 503)]:
+            desk.time = 1000.0 + at
+            assert (await one.ask(get("/v1/token", MARK))).status == status
+
+
+@pytest.mark.parametrize("query", ["?min_ttl=10s", "?wait=1ms"])
+async def test_a_wish_is_always_answered_in_full(query: str) -> None:
+    async with open_desk("only") as desk, wire_to(desk) as one:
+        desk.put("only")
+        for _ in range(3):
+            assert (await one.ask(get(f"/v1/token{query}", MARK))).status == 200
+        assert desk.served == [("/v1/token", 200)] * 3
 
 
 async def test_the_seconds_that_are_left_are_told_as_they_are() -> None:

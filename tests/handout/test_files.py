@@ -136,6 +136,19 @@ async def test_an_expired_token_is_removed_when_it_expires(tmp_path: Path) -> No
         assert file.read_text() == "second"
 
 
+@pytest.mark.looptime
+async def test_a_token_that_expired_while_the_machine_was_suspended_is_removed_within_a_minute(tmp_path: Path) -> None:
+    loop, suspended = asyncio.get_running_loop(), 0.0
+    desk, file = Desk(lambda: EPOCH + loop.time() + suspended), tmp_path / "token"
+    desk.store.put(NAME, token(at=desk.now()))
+    async with desk.kept(file):
+        await asyncio.sleep(90)
+        assert file.read_text() == "first"
+        suspended = 7200.0  # asyncio's clock stood still meanwhile
+        await asyncio.sleep(61)
+        assert not file.exists()
+
+
 @pytest.mark.parametrize("remove", [True, False])
 async def test_it_is_removed_at_the_end_only_if_that_is_wanted(*, remove: bool, tmp_path: Path) -> None:
     desk, file = Desk(), tmp_path / "token"

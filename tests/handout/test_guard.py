@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from broker.handout.guard import BROWSER, CONTENT_TYPE, FORWARDED, HOST, METADATA, TARGET, Guard
+from broker.handout.guard import BROWSER, CONTENT_TYPE, FORWARDED, HOST, METADATA, MOST_HOSTS, TARGET, Guard
 from broker.handout.head import Head
 from broker.handout.routes import ROUTES
 from broker.heads import REFUSALS, Refusal
@@ -73,6 +73,14 @@ def test_there_is_one_host() -> None:
 
 def test_an_allowed_host_is_allowed_in_any_case() -> None:
     assert judge(("Host", "broker.INTERNAL:7180"), MARK) is None
+
+
+def test_permitted_hosts_are_remembered_up_to_a_bound_and_judged_alike_beyond_it() -> None:
+    guard = Guard(require_header=False, allowed_hosts=[])
+    for port in [*range(2 * MOST_HOSTS)] * 2:
+        assert judge(("Host", f"evil.example:{port}"), guard=guard) is HOST
+        assert judge(("Host", f"localhost:{port}"), guard=guard) is None
+    assert guard._known == {f"localhost:{port}" for port in range(MOST_HOSTS)}
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "x-forwarded-host", "X-FORWARDED-PROTO", "Forwarded", "Via"])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey
 
-from broker.app import boot_clock, running
+from broker.app import running
+from broker.boot_clock import boot_clock
 from broker.devserver import DevServer, Fault
 from broker.events import Event, RefreshForced
 from broker.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings

@@ -17,6 +17,8 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from broker.handout import routes
+from broker.handout.proof import PER_SECOND
+from broker.keys.generate import proof_signer
 from broker.settings import CallerSettings, Limits
 from desk import Desk, open_desk
 from raw_http import Answer, get, wire
@@ -29,6 +31,8 @@ SECRET = "a-secret-of-reports"
 JSON = "Content-Type: application/json"
 FORM = "Content-Type: application/x-www-form-urlencoded"
 REPORT = json.dumps({"fingerprint": "0" * 12}).encode()
+PROOF_KEY = proof_signer("ES256")
+TARGET = "https://api.example"
 
 
 def resolve(part: dict[str, Any]) -> dict[str, Any]:
@@ -52,11 +56,18 @@ class Call:
     target: str
     fields: tuple[str, ...] = ("Metadata: true",)
     body: bytes = b""
-    names: tuple[str, ...] = ("default", "empty", "theirs")
+    names: tuple[str, ...] = ("default", "empty", "theirs", "bound")
+    #: How often it was sent before.
+    before: int = 0
 
 
 def form(**parameters: str) -> bytes:
     return urlencode({"grant_type": "client_credentials", "client_secret": SECRET, **parameters}).encode()
+
+
+def wanted(**changed: object) -> bytes:
+    """The body of a request for a proof."""
+    return json.dumps({"method": "GET", "url": f"{TARGET}/users", **changed}).encode()
 
 
 M = "Metadata: true"
@@ -95,7 +106,23 @@ CALLS = [
     Call(404, "POST", "/v1/tokens/none/rejected", (M, BEARER, JSON), REPORT),
     Call(413, "POST", "/v1/tokens/default/rejected", (M, BEARER, JSON), b" " * 2000),
     Call(415, "POST", "/v1/tokens/default/rejected", (M, BEARER), REPORT),
+    Call(200, "GET", "/v1/tokens/bound", (M, BEARER)),
+    Call(406, "GET", "/v1/tokens/bound", (M, BEARER, "Accept: text/plain")),
+    Call(200, "POST", "/v1/tokens/bound/proof", (M, BEARER, JSON), wanted()),
+    Call(200, "POST", "/v1/tokens/bound/proof", (M, BEARER, JSON), wanted(nonce="a.b-c", method="M-SEARCH")),
+    Call(400, "POST", "/v1/tokens/bound/proof", (M, BEARER, JSON), wanted(url="http://api.example/users")),
+    Call(400, "POST", "/v1/tokens/default/proof", (M, BEARER, JSON), wanted()),
+    Call(401, "POST", "/v1/tokens/bound/proof", (M, JSON), wanted()),
+    Call(403, "POST", "/v1/tokens/bound/proof", (M, BEARER, JSON), wanted(url="https://evil.example/")),
+    Call(403, "POST", "/v1/tokens/theirs/proof", (M, BEARER, JSON), wanted()),
+    Call(404, "POST", "/v1/tokens/none/proof", (M, BEARER, JSON), wanted()),
+    Call(406, "POST", "/v1/tokens/bound/proof", (M, BEARER, JSON, "Accept: text/plain"), wanted()),
+    Call(413, "POST", "/v1/tokens/bound/proof", (M, BEARER, JSON), b" " * 2000),
+    Call(415, "POST", "/v1/tokens/bound/proof", (M, BEARER), wanted()),
+    Call(429, "POST", "/v1/tokens/bound/proof", (M, BEARER, JSON), wanted(), before=PER_SECOND),
+    Call(503, "POST", "/v1/tokens/empty/proof", (M, BEARER, JSON), wanted()),
     Call(200, "POST", "/oauth2/token", (FORM,), form()),
+    Call(400, "POST", "/oauth2/token", (FORM,), form(client_id="bound")),
     Call(400, "POST", "/oauth2/token", (FORM,), form(scope="admin")),
     Call(400, "POST", "/oauth2/token", (FORM,), form(grant_type="password")),
     Call(400, "POST", "/oauth2/token", (FORM,), form(client_id="theirs")),
@@ -111,23 +138,26 @@ CALLS = [
     Call(403, "HEAD", "/.well-known/oauth-authorization-server", ("Via: 1.1 a",)),
 ]
 #: Waits for what only a slow client does; tests/handout/test_server.py has it.
-SLOW = {("/v1/tokens/{name}/rejected", "post", "408"), ("/oauth2/token", "post", "408")}
+SLOW = {(f"/v1/tokens/{{name}}/{what}", "post", "408") for what in ("rejected", "proof")} | {
+    ("/oauth2/token", "post", "408")
+}
 
 
 @asynccontextmanager
 async def desk(folder: Path, names: tuple[str, ...]) -> AsyncIterator[Desk]:
-    """Has every token but `empty`; `theirs` is for another caller than ours."""
+    """Has every token but `empty`; `theirs` is for another caller than ours, `bound` a DPoP token."""
     for name, secret in (("reports", SECRET), ("other", "a-secret-of-another")):
         (folder / name).write_text(secret)
     async with open_desk(
         *names,
         lists={"theirs": ("other",)},
+        targets={"bound": (TARGET,)},
         callers={name: CallerSettings(secret_file=str(folder / name)) for name in ("reports", "other")},
         limits=Limits(body=1024),
     ) as one:
         for name in names:
             if name != "empty":
-                one.put(name)
+                one.put(name, proof_key=PROOF_KEY if name == "bound" else None, extra={"instance_url": TARGET})
         yield one
 
 
@@ -143,7 +173,10 @@ def operation(call: Call) -> tuple[str, dict[str, Any]]:
 
 async def answer(desk: Desk, call: Call) -> Answer:
     async with wire(desk.addresses[0]) as one:
-        await one.send(get(call.target, *call.fields, method=call.method, body=call.body))
+        head = get(call.target, *call.fields, method=call.method, body=call.body)
+        for _ in range(call.before):
+            await one.ask(head)
+        await one.send(head)
         return await one.answer(body=call.method != "HEAD")
 
 
@@ -163,6 +196,9 @@ async def test_every_documented_answer_is_given_as_documented(call: Call, tmp_pa
     media = got.headers["content-type"].partition(";")[0]
     schema = resolve(documented["content"][media]["schema"])
     valid(json.loads(got.body) if media == "application/json" else got.body.decode(), schema)
+    asked = operation(call)[1].get("requestBody", {}).get("content", {}).get("application/json")
+    if asked and got.status < 300:
+        valid(json.loads(call.body), resolve(asked["schema"]))
 
 
 def test_every_documented_answer_is_among_those_that_are_tried() -> None:

@@ -9,6 +9,7 @@ from broker.handout.routes import (
     OAUTH,
     OAUTH_METADATA,
     OTHER,
+    PROOF,
     REJECTED,
     ROUTES,
     TOKEN,
@@ -26,6 +27,8 @@ from broker.handout.routes import (
         ("/v1/tokens/a;b%2f..", TOKEN, "a;b%2f.."),
         ("/v1/tokens/rejected", TOKEN, "rejected"),
         ("/v1/tokens/users-api/rejected", REJECTED, "users-api"),
+        ("/v1/tokens/users-api/proof", PROOF, "users-api"),
+        ("/v1/tokens/proof", TOKEN, "proof"),
         ("/v1/token", DEFAULT, ""),
         ("/oauth2/token", OAUTH, ""),
         ("/.well-known/oauth-authorization-server", OAUTH_METADATA, ""),
@@ -39,6 +42,7 @@ def test_a_path_has_one_route_and_perhaps_a_name(path: str, route: Route, name: 
     "path",
     [
         *("", "/", "/v1", "/v1/", "/v1/token/", "/v1/tokens", "/v1/tokens/a/", "/v1/tokens/a/rejected/"),
+        *("/v1/tokens/a/proof/", "/v1/tokens/a/proof/rejected", "/v1/token/proof", "/v1/tokens/a/Proof"),
         *("/v1/tokens/a/REJECTED", "/v1//tokens/a", "//v1/token", "/V1/token", "/oauth2/token/", "/oauth2", "other"),
         *("/v1/tokens/{name}/rejected/x", "/.well-known/oauth-authorization-server/x", "/%761/token"),
     ],
@@ -52,4 +56,4 @@ def test_every_path_has_a_label_of_the_closed_set_and_no_name_has_a_slash(path: 
     route, name = match(path)
     assert route.label in ROUTES
     assert "/" not in name
-    assert is_v1(path) or route not in (TOKEN, DEFAULT, REJECTED)
+    assert is_v1(path) or route not in (TOKEN, DEFAULT, REJECTED, PROOF)

@@ -161,6 +161,7 @@ JSON = "Content-Type: application/json"
         ("/v1/tokens/users-api", "GET, HEAD"),
         ("/v1/token", "GET, HEAD"),
         ("/v1/tokens/users-api/rejected", "POST"),
+        ("/v1/tokens/users-api/proof", "POST"),
         ("/oauth2/token", "POST"),
         ("/.well-known/oauth-authorization-server", "GET, HEAD"),
     ],
@@ -178,7 +179,7 @@ async def test_a_path_says_what_it_takes(method: str, target: str, allow: str, d
 
 
 async def test_the_paths_that_there_are_are_told() -> None:
-    for mode, expected in (("off", list(ROUTES[:3])), ("callers", list(ROUTES[:5]))):
+    for mode, expected in (("off", list(ROUTES[:4])), ("callers", list(ROUTES[:6]))):
         async with open_desk(token_endpoint=mode) as desk:
             answer = await desk.get("/v1/nothing")
             assert answer.json["error_description"].removeprefix("The workload API has: ").split() == expected
@@ -187,10 +188,10 @@ async def test_the_paths_that_there_are_are_told() -> None:
 async def test_a_token_endpoint_that_is_off_is_not_there() -> None:
     async with open_desk(token_endpoint="off") as desk:
         for method in ("GET", "POST"):
-            for target in ROUTES[3:5]:
+            for target in ROUTES[4:6]:
                 answer = await desk.get(target, method=method)
                 assert (answer.status, answer.json["error"]) == (404, "not_found")
-        assert desk.served == [("/oauth2/token", 404), (ROUTES[4], 404)] * 2
+        assert desk.served == [("/oauth2/token", 404), (ROUTES[5], 404)] * 2
 
 
 async def test_the_token_endpoint_is_behind_the_same_guard(desk: Desk) -> None:
@@ -352,7 +353,7 @@ async def test_no_host_is_asked_for_on_a_socket(tmp_path: Path) -> None:
 PREFLIGHT = ["Origin: http://evil.example", "Access-Control-Request-Method: GET"]
 
 
-@pytest.mark.parametrize("target", [*ROUTES[:5], "/v1/tokens/users-api"])
+@pytest.mark.parametrize("target", [*ROUTES[:6], "/v1/tokens/users-api"])
 async def test_a_preflight_is_refused_as_anything_from_a_page(target: str, desk: Desk) -> None:
     desk.put("users-api")
     answer = await desk.get(target, *PREFLIGHT, "Access-Control-Request-Headers: metadata", method="OPTIONS")

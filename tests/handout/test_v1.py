@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from broker.errors import NetworkError
 from broker.events import HandedOut, RefreshForced, Refused
+from broker.handout.routes import DEFAULT
+from broker.handout.v1 import Asked
 from broker.settings import ANONYMOUS, CallerSettings
 from desk import MARK, SECRET, Desk, open_desk
 from programs.installed import needed
@@ -115,6 +117,12 @@ async def test_a_secret_that_nobody_has_is_refused_even_where_none_is_needed(
 @pytest.mark.parametrize("field", [f"authorization: bearer {REPORTS}", f"AUTHORIZATION: BEARER   {REPORTS}  "])
 async def test_the_scheme_is_read_in_any_case(field: str, desk: Desk) -> None:
     assert (await desk.get("/v1/tokens/users-api", field)).status == 200
+
+
+def test_a_request_shows_no_secret_to_who_prints_it() -> None:
+    asked = Asked("GET", DEFAULT, "", "", (f"Bearer {REPORTS}",), "json", None)
+    assert REPORTS not in f"{asked} {asked!r}"
+    assert "GET" in repr(asked)
 
 
 async def test_a_caller_that_is_not_on_the_list_is_told_where_the_list_is(desk: Desk) -> None:

@@ -28,11 +28,15 @@ PATIENCE = 30.0  # seconds; it answers within one on an idle machine
 class Said(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the server's. `detail` is the reason for a refusal, which it never puts on the wire."""
 
-    event: Literal["ready", "registered", "granted", "refused"]
+    event: Literal["ready", "registered", "granted", "refused", "nonces", "called", "turned_away"]
     issuer: str = ""
+    api: str = ""
     client_id: str = ""
     scope: str = ""
     expires_in: int = 0
+    token_type: str = ""
+    method: str = ""
+    path: str = ""
     error: str = ""
     error_description: str = ""
     detail: str = ""
@@ -53,7 +57,8 @@ class Provider:
         self._process = process
         self._log = log
         self._tell(options)
-        self.issuer = self._wait(lambda: [said for said in self._said() if said.event == "ready"])[0].issuer
+        ready = self._wait(lambda: self._all("ready"))[0]
+        self.issuer, self.api = ready.issuer, ready.api
         self.token_endpoint = f"{self.issuer}/token"
 
     def client(self, algorithm: str = "RS256", **metadata: object) -> Client:
@@ -75,6 +80,20 @@ class Provider:
         self._tell({"client_id": client_id, **metadata})
         self._wait(lambda: len(self._about(client_id, "registered")) > known)
 
+    def change_nonces(self, how: Literal["forgotten", "next"]) -> None:
+        """Others from now on; those before it are `forgotten`, or still accepted where time had made the `next`."""
+        changes = len(self._all("nonces"))
+        self._tell({"nonces": how})
+        self._wait(lambda: len(self._all("nonces")) > changes)
+
+    def called(self, client_id: str) -> list[Said]:
+        """The requests of a client that its API let in."""
+        return self._about(client_id, "called")
+
+    def turned_away(self) -> list[Said]:
+        """The requests that its API did not let in, whosever they were."""
+        return self._all("turned_away")
+
     def granted(self, client_id: str) -> list[Said]:
         """The tokens that a client got so far."""
         return self._about(client_id, "granted")
@@ -84,7 +103,10 @@ class Provider:
         return self._about(client_id, "refused")
 
     def _about(self, client_id: str, event: str) -> list[Said]:
-        return [said for said in self._said() if (said.client_id, said.event) == (client_id, event)]
+        return [said for said in self._all(event) if said.client_id == client_id]
+
+    def _all(self, event: str) -> list[Said]:
+        return [said for said in self._said() if said.event == event]
 
     def _said(self) -> Iterator[Said]:
         with self._log.open("rb") as lines:

@@ -17,7 +17,8 @@ from broker.diagnosis import diagnose
 from broker.discovery import Discovery
 from broker.errors import RefusalError
 from broker.events import Event, KeyLoaded, Refreshed, RefreshFailed, ScopeReduced
-from broker.grant import ASSERTION_TYPE, Grant
+from broker.grant import Grant
+from broker.grant.form import ASSERTION_TYPE
 from broker.keys.watch import KeyFiles
 from broker.settings import (
     Admin,
@@ -153,10 +154,11 @@ async def test_a_jti_is_good_once_and_ours_are_never_repeated(oidc_provider: Pro
     client = oidc_provider.client("ES256")
     async with a_grant(settings_of(oidc_provider, client)) as grant:
         for jti, refused in (("fixed", False), ("fixed", True), (None, False), (None, False)):
-            signer = grant.keys.signers()[0]
+            signer = grant.order.preferred()
             assertion = await signer.sign(
                 make_assertion,
-                client_id=client.client_id,
+                issuer=client.client_id,
+                subject=client.client_id,
                 audience=oidc_provider.token_endpoint,
                 algorithm="ES256",
                 kid=signer.kid,

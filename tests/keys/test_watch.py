@@ -1,23 +1,18 @@
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from broker.errors import KeyFileError
-from broker.events import Event, KeyLoaded, KeyRefused
+from broker.events import KeyLoaded
 from broker.keys.files import stamp
-from broker.keys.watch import KeyFiles
 from broker.settings import KeySettings
 from key_forms import (
     PASSPHRASE,
     an_assertion,
     encrypted_with_many_rounds,
-    jwk,
     native,
     pem,
     private_members,
@@ -26,62 +21,9 @@ from key_forms import (
     verifies,
 )
 from key_volume import Volume
+from keys.watched import Watched, quiet_minutes, replace, text, until, watched
 
 A, B = native("P-256"), native("P-256", 1)
-
-
-def text(key: Any, **members: object) -> bytes:
-    return json.dumps(jwk(key, **members)).encode()
-
-
-class Watched:
-    """Key files, who is told about them, and what was told."""
-
-    def __init__(self, *entries: KeySettings, algorithms: tuple[str, ...] = ()) -> None:
-        self.events: list[Event] = []
-        self.changes = 0
-        self.keys = KeyFiles("c", entries, provider="generic", algorithms=algorithms, observe=self.events.append)
-        self.keys.subscribe(self.changed)
-
-    def changed(self) -> None:
-        self.changes += 1
-
-    def loaded(self) -> list[str | None]:
-        return [event.kid for event in self.events if isinstance(event, KeyLoaded)]
-
-    def refused(self) -> list[KeyRefused]:
-        return [event for event in self.events if isinstance(event, KeyRefused)]
-
-    def kids(self) -> list[str | None]:
-        return [signer.kid for signer in self.keys.signers()]
-
-
-@asynccontextmanager
-async def watched(*entries: KeySettings, algorithms: tuple[str, ...] = ()) -> AsyncIterator[Watched]:
-    it = Watched(*entries, algorithms=algorithms)
-    await it.keys.load()
-    task = asyncio.create_task(it.keys.watch())
-    try:
-        yield it
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Time is virtual but threads are not: give them real seconds."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(1)
-
-
-async def quiet_minutes(count: int = 5) -> None:
-    """Virtual ones, with time for the threads that read."""
-    for _ in range(count * 60):
-        await asyncio.sleep(1)
-        time.sleep(0.0005)  # noqa: ASYNC251 - lets a thread finish within its virtual second
 
 
 @pytest.fixture
@@ -89,13 +31,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "key.jwk"
     path.write_bytes(text(A, kid="a"))
     return path
-
-
-def replace(file: Path, content: bytes) -> None:
-    """In one step, as careful writers do."""
-    new = file.with_suffix(".new")
-    new.write_bytes(content)
-    new.rename(file)
 
 
 async def test_before_the_first_load_there_is_no_key(file: Path) -> None:
@@ -388,7 +323,7 @@ async def test_swapping_a_large_key_hardly_costs_the_loop(tmp_path: Path) -> Non
         assert loop < 0.010
         assert loop < (time.process_time() - everywhere) / 2
         assert it.keys.signers()[0].algorithm == "RS256"
-    assert it.changes == 3
+    assert len(it.loaded()) == 3
 
 
 async def test_loading_a_large_key_is_cheap_in_every_thread(tmp_path: Path) -> None:

@@ -61,6 +61,11 @@ MUTATIONS = [
     ("TokenBrokerKeyRefused", "> 0", "> 1"),
     ("TokenBrokerKeyRefused", "for: 5m", "for: 1m"),
     ("TokenBrokerKeyRefused", "for: 5m", "for: 10m"),
+    ("TokenBrokerCertificateExpiring", "< 14 * 86400", "< 16 * 86400"),
+    ("TokenBrokerCertificateExpiring", "< 14 * 86400", "< 13 * 86400"),
+    ("TokenBrokerCertificateExpiring", "- timestamp(token_broker_certificate_expiration_timestamp_seconds)", "- 0"),
+    ("TokenBrokerCertificateExpiring", "for: 15m", "for: 5m"),
+    ("TokenBrokerCertificateExpiring", "for: 15m", "for: 1h"),
 ]
 
 

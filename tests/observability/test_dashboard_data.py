@@ -1,8 +1,10 @@
 """Every query of the dashboard against a real Prometheus that scraped real brokers, in good days and in bad ones."""
 
 import asyncio
+import json
 import math
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import Any, TypeAlias
 
 import aiohttp
 import pytest
+from joserfc.jwk import ECKey
 
 from broker.devserver import DevServer, Fault
+from certificates import certificate_of, pem_of
 from e2e.processes import config, started, write_key
 from observability.dashboard import EVERYTHING, Query, dashboard, panels, queries
 from observability.prometheus import Prometheus, Target, prometheus
@@ -44,6 +48,16 @@ async def workload(api: str) -> None:
             await asyncio.sleep(0.1)
 
 
+def certify(place: Path, file: Path) -> None:
+    """Give the key of that configuration a certificate."""
+    key = ECKey.import_key(json.loads((place / "key.jwk").read_text())).private_key
+    assert key
+    certificate = certificate_of(key, not_before=time.time() - 86400, not_after=time.time() + 86400)
+    (place / "certificate.pem").write_bytes(pem_of(certificate))
+    text = file.read_text()
+    file.write_text(text.replace("key.jwk}", f"key.jwk, certificate_file: {place}/certificate.pem}}"))
+
+
 @asynccontextmanager
 async def scene(folder: Path) -> AsyncIterator[list[Target]]:
     """A broker that is well, and one whose authorization server fails once it has its first tokens."""
@@ -55,6 +69,7 @@ async def scene(folder: Path) -> AsyncIterator[list[Target]]:
             server = await stack.enter_async_context(DevServer(lifetime=8))
             server.register("client", {"keys": [write_key(place / "key.jwk", pod)]})
             file = config(place, issuer=server.issuer, tokens=TOKENS)
+            certify(place, file)
             broker = await stack.enter_async_context(started("run", "--config", str(file)))
             for token in ("users", "groups"):
                 await broker.event("token_refreshed", token=token)

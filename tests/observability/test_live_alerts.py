@@ -29,6 +29,8 @@ SECONDS = {"m": 1, "h": 60, "d": 1440}
 KUBE = 'kube_pod_init_container_status_{}{{namespace="{}",pod="{}",container="token-broker"}} {}\n'
 #: What the page of a broker says that never had a token.
 NEVER = 'token_broker_token_expiration_timestamp_seconds{namespace="shop",pod="new-0",token="t"} 0\n'
+#: What one says whose certificate expired when the epoch was a second old.
+EXPIRED = 'token_broker_certificate_expiration_timestamp_seconds{namespace="shop",pod="old-0",client="c"} 1\n'
 #: What fires while one thing of each sort is wrong.
 ONE_OF_EACH = {
     "TokenBrokerTokenExpired web-0",
@@ -37,6 +39,7 @@ ONE_OF_EACH = {
     "TokenBrokerKeyRefused web-2",
     "TokenBrokerRestarting web-3",
     "TokenBrokerScrapeMissing",
+    "TokenBrokerCertificateExpiring old-0",
     *(f"TokenBrokerClockOffset {pod}" for pod in PODS),
 }
 
@@ -73,7 +76,7 @@ class Cluster:
             self.restarts += 1
             told.append(KUBE.format("restarts_total", "shop", "web-3", self.restarts))
             told.append(KUBE.format("running", "dark", "web-0", 1))
-            told.append(NEVER)
+            told += [NEVER, EXPIRED]
         return web.Response(text="".join(told))
 
     def trouble(self) -> None:

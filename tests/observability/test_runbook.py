@@ -45,7 +45,7 @@ def test_the_overview_has_every_alert_with_its_severity() -> None:
 def test_reasons_events_and_panels_that_it_names_exist() -> None:
     named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", RUNBOOK))
     events = {kind.name for kind in Event.__subclasses__()}
-    files = {"kid_file", "passphrase_file", "rule_files", "max_clock_offset"}
+    files = {"kid_file", "passphrase_file", "private_keys", "rule_files", "max_clock_offset"}
     assert named - set(REASONS) - events - files == set()
     titles = {panel["title"] for panel in panels()}
     assert set(re.findall(r'"([A-Z][a-z]+ [a-z ]+)"', RUNBOOK)) <= titles

@@ -21,12 +21,16 @@ from broker.errors import RefusalError
 from broker.events import (
     CallerLoaded,
     CallerRefused,
+    CertificateExpiring,
     ClockMeasured,
     ConfigChanged,
     Crashed,
     Event,
     HandedOut,
+    KeyAccepted,
+    KeyFellBack,
     KeyRefused,
+    KeyRetired,
     Listening,
     RefreshForced,
     Refused,
@@ -90,6 +94,10 @@ EXAMPLES: list[Event] = [
     ScopeReduced(token="users", client="okta", missing=("a", "b")),
     key_loaded(),
     KeyRefused(client="okta", file="/key", detail="/key: is empty.", kept=True),
+    CertificateExpiring(client="entra", file="/certificate", not_after=WALL, days_left=-1),
+    KeyAccepted(client="okta", kid="k1"),
+    KeyRetired(client="okta", file="/key", kid="k0", algorithm="RS256"),
+    KeyFellBack(client="okta", kid="k1", refused="k2", reason="kid_refused"),
     ClockMeasured(client="okta", offset=3.0, used=True),
     ConfigChanged(file="/c.yaml", stale=True),
     Warned(detail="clients.okta: plain http."),
@@ -150,6 +158,14 @@ def test_a_failure_is_a_warning_while_a_token_is_held_and_an_error_without() -> 
     scene.tell(failed("held", expires_at=NOW + 60), failed("none"))
     assert [line["level"] for line in scene.lines] == ["warning", "error"]
     assert scene.lines[0]["expires_at"] == "2026-11-23T19:34:20Z"
+
+
+def test_the_end_of_a_certificate_is_what_it_says_and_not_reckoned_from_our_clock() -> None:
+    scene = Scene()
+    scene.tell(CertificateExpiring(client="entra", file="/certificate", not_after=1.8e9, days_left=12))
+    (line,) = scene.lines
+    assert (line["level"], line["not_after"], line["days_left"]) == ("warning", "2027-01-15T08:00:00Z", 12)
+    assert "Have a new certificate issued" in line["fix"]
 
 
 def test_an_unchanged_failure_is_said_once_and_then_every_five_minutes_with_a_count() -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client import Counter as PrometheusCounter
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.samples import Sample
@@ -23,13 +23,18 @@ from broker.events import (
     ConfigChanged,
     Event,
     HandedOut,
+    KeyAccepted,
+    KeyFellBack,
+    KeyLoaded,
+    KeyRefused,
+    KeyRetired,
     Refused,
     Served,
     TokenExpired,
 )
 from broker.handout.server import ROUTES as API_ROUTES
 from broker.heads import REFUSALS
-from broker.observers.counts import Counts, Durations
+from broker.observers.counts import Counts, Durations, Levels
 from broker.observers.metrics import MAX_CALLERS, REQUEST_BUCKETS, Metrics
 from broker.settings import Api, CallerSettings, Settings, TokenSettings
 from programs.installed import needed
@@ -94,10 +99,16 @@ def test_a_failure_is_counted_by_reason_and_leaves_the_expiration_alone() -> Non
     assert value(metrics, "refresh_duration_seconds_count", client="okta") == 2
 
 
-def test_a_replaced_key_is_no_longer_shown() -> None:
+def retired(kid: str, file: str = "/key") -> KeyRetired:
+    return KeyRetired(client="okta", file=file, kid=kid, algorithm="RS256")
+
+
+def test_a_replaced_key_is_shown_until_it_is_retired() -> None:
     metrics = metrics_of()
     metrics(key_loaded("one"))
     metrics(key_loaded("two", algorithm="ES256"))
+    assert value(metrics, "key_info", client="okta", kid="one", algorithm="RS256") == 1
+    metrics(retired("one"))
     assert value(metrics, "key_info", client="okta", kid="one", algorithm="RS256") is None
     assert value(metrics, "key_info", client="okta", kid="two", algorithm="ES256") == 1
     assert value(metrics, "key_reloads_total", client="okta", outcome="success") == 2
@@ -109,8 +120,33 @@ def test_a_key_that_another_file_still_holds_is_shown() -> None:
     metrics(key_loaded("one", file="/a"))
     metrics(key_loaded("one", file="/b"))
     metrics(key_loaded("two", file="/a"))
+    metrics(retired("one", "/a"))
     assert value(metrics, "key_info", client="okta", kid="one", algorithm="RS256") == 1
     assert value(metrics, "key_info", client="okta", kid="two", algorithm="RS256") == 1
+
+
+def test_a_new_key_under_the_old_one_s_kid_is_shown() -> None:
+    metrics = metrics_of()
+    for _ in range(2):
+        metrics(key_loaded("same"))
+        metrics(retired("same"))
+    assert value(metrics, "key_info", client="okta", kid="same", algorithm="RS256") == 1
+    metrics(key_loaded("other"))
+    for _ in range(2):
+        metrics(retired("same"))
+    assert value(metrics, "key_info", client="okta", kid="same", algorithm="RS256") is None
+
+
+def test_of_several_certificates_the_one_that_expires_first_is_shown() -> None:
+    metrics = metrics_of()
+    name = "certificate_expiration_timestamp_seconds"
+    assert value(metrics, name, client="okta") is None
+    metrics(key_loaded(file="/a", not_after=3e9))
+    metrics(key_loaded(file="/b", not_after=2e9))
+    metrics(key_loaded(file="/c"))
+    assert value(metrics, name, client="okta") == 2e9
+    metrics(key_loaded(file="/b", not_after=4e9))
+    assert value(metrics, name, client="okta") == 3e9
 
 
 def test_a_key_read_again_is_still_shown() -> None:
@@ -217,11 +253,11 @@ def test_durations_are_shown_as_prometheus_clients_own_histogram_shows_them(seco
     registry = CollectorRegistry()
     theirs = Histogram("d_seconds", "Text.", ["route"], buckets=REQUEST_BUCKETS, registry=registry)
     our_registry = CollectorRegistry()
-    ours = Durations("d_seconds", "Text.", "route", buckets=REQUEST_BUCKETS, most=2, registry=our_registry)
+    ours = Durations("d_seconds", "Text.", ("route",), buckets=REQUEST_BUCKETS, most=2, registry=our_registry)
     for one in seconds:
         theirs.labels("/v1/token").observe(one)
-        ours("/v1/token", one)
-    assert generate_latest(our_registry) == generate_latest(registry)
+        ours.add(("/v1/token",), one)
+    assert shown(our_registry) == shown(registry)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5)), max_size=20))
@@ -231,8 +267,57 @@ def test_counts_are_shown_as_prometheus_clients_own_counter_shows_them(counted: 
     ours = Counts("c_total", "Text.", ("one", "two"), most=9, registry=our_registry)
     for label, times in counted:
         theirs.labels(label, "x").inc(times)
-        ours(label, "x", times=times)
-    assert sorted(generate_latest(our_registry).splitlines()) == sorted(generate_latest(registry).splitlines())
+        ours.add((label, "x"), times)
+    assert sorted(shown(our_registry)) == sorted(shown(registry))
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.none() | st.floats(allow_nan=False)), max_size=20))
+def test_levels_are_shown_as_prometheus_clients_own_gauge_shows_them(levels: list[tuple[str, float | None]]) -> None:
+    registry, our_registry = CollectorRegistry(), CollectorRegistry()
+    theirs = Gauge("g", "Text.", ["one", "two"], registry=registry)
+    ours = Levels("g", "Text.", ("one", "two"), registry=our_registry)
+    there = set()
+    for label, level in levels:
+        if level is not None:
+            theirs.labels(label, "x").set(level)
+            ours.set((label, "x"), level)
+            there.add(label)
+        elif label in there:
+            theirs.remove(label, "x")
+            ours.remove((label, "x"))
+            there.remove(label)
+    assert shown(our_registry) == shown(registry)
+
+
+def shown(registry: CollectorRegistry) -> list[bytes]:
+    """What a scrape shows, without the births of series: ours have none."""
+    return [line for line in generate_latest(registry).splitlines() if b"_created" not in line]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("vwxyz")), max_size=60))
+def test_of_each_first_label_the_series_used_last_are_the_ones_shown(counted: list[tuple[str, str]]) -> None:
+    registry = CollectorRegistry()
+    ours = Counts("c_total", "Text.", ("one", "two"), most=3, within=1, registry=registry)
+    last: dict[str, list[str]] = {"a": [], "b": [], "c": []}
+    for one, two in counted:
+        ours.add((one, two))
+        last[one] = [*(label for label in last[one] if label != two), two][-3:]
+    found = {(s.labels["one"], s.labels["two"]) for family in registry.collect() for s in family.samples}
+    assert found == {(one, two) for one, twos in last.items() for two in twos}
+
+
+def test_a_key_that_the_server_refuses_counts_until_it_takes_it() -> None:
+    metrics = metrics_of()
+    seen = []
+    for event in (
+        KeyFellBack(client="okta", kid="k1", refused="k2", reason="kid_refused"),
+        KeyRefused(client="okta", file="/key", detail="/key: is empty.", kept=True),
+        KeyFellBack(client="okta", kid="k1", refused="k2", reason="kid_refused"),
+        KeyAccepted(client="okta", kid="k2"),
+    ):
+        metrics(event)
+        seen.append(value(metrics, "key_refused", client="okta"))
+    assert seen == [1, 2, 2, 1]
 
 
 def test_clock_configuration_and_build_are_shown() -> None:
@@ -253,8 +338,8 @@ def test_one_token_costs_at_most_80_series() -> None:
         metrics(event)
     families = Counter(re.sub(r"_(bucket|count|sum)$", "", sample.name) for sample in samples(metrics))
     assert families.total() <= 80, families
-    # Room is left for a client's certificate, and for a fifth reason of a token's failures.
-    assert families.total() + 2 <= 80
+    # Room is left for a fifth reason of a token's failures.
+    assert families.total() + 1 <= 80
 
 
 def test_a_further_token_costs_at_most_12_series() -> None:
@@ -283,8 +368,13 @@ EVENTS = st.one_of(
 @given(st.lists(EVENTS, min_size=50, max_size=300))
 def test_no_sequence_of_events_costs_more_than_80_series(events: list[Event]) -> None:
     metrics = metrics_of("users")
+    held: list[str] = []
     for event in events:
         metrics(event)
+        if isinstance(event, KeyLoaded) and event.kid not in held:
+            held.append(event.kid or "")
+            if len(held) > 2:  # of the keys of a file two are in use at most
+                metrics(retired(held.pop(0)))
     assert sum(1 for _ in samples(metrics)) <= 80
 
 

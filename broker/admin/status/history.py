@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import ClassVar, Final
 
 from broker.events import (
     ClockMeasured,
@@ -41,6 +41,9 @@ class TokenHistory:
 
 class History:
     """An observer. Its size is bounded by the configuration, whatever happens. `now` is the boot-time clock."""
+
+    #: What `FanOut` need not tell: every request has such an event.
+    ignores: ClassVar[frozenset[type[Event]]] = frozenset({Served, Refused})
 
     def __init__(self, tokens: Iterable[str], *, now: Callable[[], float]) -> None:
         self._now = now

@@ -208,6 +208,8 @@ def _key_facts(client: ClientStatus, key: KeyStatus, at: float) -> Iterator[tupl
     if state.signer:
         yield "kid", f"<code>{_safe(state.signer.kid)}</code>" if state.signer.kid else "none"
         yield "Thumbprint", f"<code>{_safe(state.signer.thumbprint)}</code>"
+    if state.certificate:
+        yield "Certificate", f"{sentences.certificate(key, at)} ({_time(state.certificate.not_after, at)})"
     if state.refusal:
         when = f"{_time(key.refused_at, at)}: " if key.refused_at is not None else ""
         yield "Refused", f'<span class="refusal">{when}{_safe(state.refusal)}</span>'

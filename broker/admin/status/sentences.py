@@ -64,6 +64,8 @@ def notices(seen: Snapshot) -> Iterator[tuple[Level, str]]:
         for key in client.keys:
             if key.state.refusal and key.state.signer:
                 yield "warn", f"{client.name}: {printable(key.state.refusal)}. The key loaded before stays in use."
+            if key.state.certificate and key.state.certificate.days_left(seen.at) is not None:
+                yield "warn", f"{client.name}: {certificate(key, seen.at)}. Have a new one issued and registered."
         if client.clock and abs(client.clock.offset) > NOISE:
             yield "warn", f"{client.name}: {offset(client)}. Have the clocks set by NTP."
     if seen.config_stale:
@@ -85,6 +87,15 @@ def offset(client: ClientStatus) -> str:
     if apart > client.settings.max_clock_offset:
         return f"{difference}, which is beyond max_clock_offset ({client.settings.max_clock_offset}) and not corrected"
     return f"{difference}; it is corrected once a second answer says so too"
+
+
+def certificate(key: KeyStatus, at: float) -> str:
+    """When that of the key expires; nothing for a key without one."""
+    if (found := key.state.certificate) is None:
+        return ""
+    if found.not_after <= at:
+        return f"the certificate expired {ago(found.not_after, at)}"
+    return f"the certificate expires in {span(found.not_after - at)}"
 
 
 def expiry(token: TokenStatus, at: float) -> tuple[str, str]:

@@ -44,6 +44,7 @@ def _client(client: ClientStatus, at: float) -> Iterator[str]:
         line = f"  {printable(key.state.file)}: {sentences.key(client, key, at)}"
         if signer := key.state.signer:
             line += f", kid {printable(signer.kid) if signer.kid else 'none'}, thumbprint {signer.thumbprint}"
+            line += f", {told}" if (told := sentences.certificate(key, at)) else ""
         yield line
         if key.state.refusal:
             when = f" at {clock(key.refused_at, at)}" if key.refused_at is not None else ""

@@ -12,7 +12,8 @@ from contextlib import AsyncExitStack
 import click
 from msgspec.structs import replace
 
-from broker.app import Broker, boot_clock, running
+from broker.app import Broker, running
+from broker.boot_clock import boot_clock
 from broker.commands._demo import story
 from broker.commands._demo.calls import calling
 from broker.commands._demo.narrator import Narrator, Told

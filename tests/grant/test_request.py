@@ -4,102 +4,21 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
-from joserfc import jwt
 from joserfc.jwk import ECKey
+from msgspec.structs import replace
 
-from broker.devserver import DevServer, Fault
+from broker.devserver import Fault
 from broker.diagnosis import diagnose
-from broker.discovery import Discovery
 from broker.durations import Duration
-from broker.errors import KeyFileError, NetworkError, RefusalError, ReplyError, SecretFileError
-from broker.events import ClockMeasured, Event
-from broker.grant import Grant
+from broker.errors import CoolingError, KeyFileError, NetworkError, RefusalError, ReplyError, SecretFileError
+from broker.events import ClockMeasured
 from broker.keys.watch import KeyFiles
-from broker.settings import Assertion, ClientSettings, Http, KeySettings, TokenSettings
-from broker.transport import Transport
+from broker.settings import Assertion, KeySettings, TokenSettings
+from grant.stage import GOOD, TOKEN, a_stage, sent, with_dev_server
 from raw_server import answers, http, raw_server
-
-TOKEN = TokenSettings(client="c", scopes=("read", "write"))
-GOOD = http(b'{"access_token":"t","token_type":"Bearer","expires_in":60}')
-
-
-class Stage:
-    """A grant with a key of its own, and the clocks of which the test can move one."""
-
-    def __init__(self, folder: Path, server: str, **settings: Any) -> None:
-        self.key = ECKey.generate_key("P-256", {"kid": "k1", "use": "sig", "alg": "ES256"})
-        self.public: dict[str, Any] = dict(self.key.as_dict(private=False))
-        file = folder / "key.jwk"
-        file.write_text(json.dumps(self.key.as_dict(private=True)))
-        defaults: dict[str, Any] = {
-            "client_id": "client",
-            "token_endpoint": server,
-            "private_keys": (KeySettings(file=str(file)),),
-            "assertion": Assertion(audience="token_endpoint"),
-            "http": Http(timeout=Duration(2)),
-        }
-        self.client = ClientSettings(**defaults | settings)
-        self.step = 0.0
-        self.events: list[Event] = []
-        self.transport = Transport(self.client.http, now=time.time, observe=self.events.append)
-        self.keys = KeyFiles(
-            "c", self.client.private_keys, provider="generic", algorithms=(), observe=self.events.append
-        )
-        self.grant = Grant(
-            "c",
-            self.client,
-            keys=self.keys,
-            discovery=Discovery(
-                issuer=self.client.issuer,
-                token_endpoint=self.client.token_endpoint,
-                hosts=(),
-                allow_http=False,
-                transport=self.transport,
-                now=time.time,
-                observe=self.events.append,
-            ),
-            transport=self.transport,
-            gate=asyncio.Semaphore(8),
-            now=time.time,
-            wall=lambda: time.time() + self.step,
-            observe=self.events.append,
-        )
-
-
-@asynccontextmanager
-async def a_stage(folder: Path, server: str, **settings: Any) -> AsyncIterator[Stage]:
-    stage = Stage(folder, server, **settings)
-    await stage.keys.load()
-    try:
-        yield stage
-    finally:
-        await stage.transport.close()
-
-
-@asynccontextmanager
-async def with_dev_server(folder: Path, **settings: Any) -> AsyncIterator[tuple[Stage, DevServer]]:
-    async with DevServer(lifetime=600) as server, a_stage(folder, server.token_endpoint, **settings) as stage:
-        server.register("client", {"keys": [stage.public]}, {"read", "write"})
-        yield stage, server
-
-
-def form_of(request: bytes) -> dict[str, list[str]]:
-    return parse_qs(request.partition(b"\r\n\r\n")[2].decode(), keep_blank_values=True)
-
-
-async def sent(folder: Path, token: TokenSettings, **settings: Any) -> tuple[dict[str, list[str]], jwt.Token]:
-    """The form that reaches a server, and the assertion in it, verified."""
-    async with raw_server(answers(GOOD)) as server, a_stage(folder, f"{server.url}/token", **settings) as stage:
-        await stage.grant.fetch(token)
-        form = form_of(server.requests[0])
-        return form, jwt.decode(form["client_assertion"][0], stage.key)
 
 
 async def test_a_strict_server_grants_a_token(tmp_path: Path) -> None:
@@ -355,7 +274,7 @@ async def test_requests_to_one_server_are_bounded(tmp_path: Path) -> None:
 
 async def test_without_a_key_nothing_is_sent(tmp_path: Path) -> None:
     async with with_dev_server(tmp_path) as (stage, server):
-        stage.grant.keys = KeyFiles(
+        stage.grant.order.ring = KeyFiles(
             "c",
             (KeySettings(file=str(tmp_path / "missing")),),
             provider="generic",
@@ -383,3 +302,56 @@ async def test_an_endpoint_that_is_gone_is_looked_up_again(tmp_path: Path) -> No
         with pytest.raises(RefusalError):
             await stage.grant.fetch(TOKEN)
         assert (await stage.grant.fetch(TOKEN)).access_token == "t"
+
+
+async def test_waiting_out_a_limit_does_not_make_it_longer(tmp_path: Path) -> None:
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.faults.add(Fault(retry_after=1, times=1))
+        with pytest.raises(RefusalError):
+            await stage.grant.fetch(TOKEN)
+        until = stage.grant.cool_until
+        for _ in range(3):
+            await asyncio.sleep(0.1)
+            with pytest.raises(CoolingError):
+                await stage.grant.fetch(TOKEN)
+        assert stage.grant.cool_until == until
+
+
+@pytest.mark.parametrize("claim", ["iss", "sub", "aud", "exp", "iat", "jti"])
+async def test_a_claims_file_may_not_say_what_the_broker_says(tmp_path: Path, claim: str) -> None:
+    file = tmp_path / "claims.json"
+    file.write_text(json.dumps({claim: "x"}))
+    assertion = Assertion(audience="token_endpoint", claims_file=str(file))
+    async with with_dev_server(tmp_path, assertion=assertion) as (stage, server):
+        with pytest.raises(SecretFileError, match=f"claims.json may not hold {claim}"):
+            await stage.grant.fetch(TOKEN)
+        assert server.journal.total == 0
+
+
+@pytest.mark.parametrize("secret", ["hunter2-long", "client", "signature", "invalid"])
+async def test_a_secret_that_the_server_repeats_is_not_shown_and_changes_no_decision(
+    tmp_path: Path, secret: str
+) -> None:
+    file = tmp_path / "parameters.json"
+    file.write_text(json.dumps({"one": secret, "other": f"{secret}-and-more"}))
+    said = f"The client_assertion signature is invalid. You sent {secret}-and-more and {secret}."
+    async with with_dev_server(tmp_path) as (stage, server):
+        server.faults.add(Fault(status=401, body={"error": "invalid_client", "error_description": said}))
+        with pytest.raises(RefusalError) as error:
+            await stage.grant.fetch(replace(TOKEN, parameters_file=str(file)))
+    diagnosis = diagnose(error.value)
+    assert diagnosis.reason == "signature_refused"
+    assert secret not in diagnosis.words
+    assert "and-more" not in diagnosis.words
+
+
+async def test_a_refusal_is_understood_as_the_provider_means_it(tmp_path: Path) -> None:
+    other = ECKey.generate_key("P-256", {"kid": "k2", "use": "sig", "alg": "ES256"})
+    (tmp_path / "other.jwk").write_text(json.dumps(other.as_dict(private=True)))
+    keys = (KeySettings(file=str(tmp_path / "key.jwk")), KeySettings(file=str(tmp_path / "other.jwk")))
+    async with with_dev_server(tmp_path, provider="salesforce", private_keys=keys) as (stage, server):
+        stage.grant.order.accepted(stage.keys.signers()[0])
+        server.faults.add(Fault(status=400, body={"error": "invalid_grant", "error_description": "invalid assertion"}))
+        with pytest.raises(RefusalError):
+            await stage.grant.fetch(TOKEN)
+        assert [seen.kid for seen in server.journal.requests] == ["k1", "k2"]

@@ -1,0 +1,81 @@
+"""X.509 certificates: for servers that know a key by its certificate's thumbprint, as Microsoft Entra ID does."""
+
+import base64
+import binascii
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import InvalidVersion, load_der_x509_certificate
+
+from broker.keys.pem import BLOCK
+from broker.keys.private import NativePublic, UnusableError
+
+DAY = 86400.0
+#: A person may need weeks to have one issued and registered; a machine renews when a third of its life is left, as
+#: cert-manager does, and is given some time for that. So: a month ahead, or a quarter of the life if that is shorter.
+WARN_AHEAD = 30 * DAY
+WARN_SHARE = 0.25
+DAMAGED = "holds a certificate that cannot be read; export it again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What is needed of a certificate. Its validity is in epoch seconds of the clock on the wall.
+
+    `x5t` is the SHA-256 of its DER in base64url without padding (RFC 7515 section 4.1.8).
+    """
+
+    x5t: str
+    not_before: float
+    not_after: float
+
+    def days_left(self, wall: float) -> int | None:
+        """Whole days until it expires, negative afterwards, once that is worth telling; `None` before."""
+        ahead = min(WARN_AHEAD, WARN_SHARE * (self.not_after - self.not_before))
+        left = self.not_after - wall
+        return math.floor(left / DAY) if left < ahead else None
+
+
+def parse_certificate(content: bytes, public: NativePublic, *, key_file: str) -> Certificate:
+    """The first certificate in the PEM `content`, which has to be that of the key in `key_file`.
+
+    What follows it, the chain up to its issuer, is left alone, and so is whether it is valid now: the server decides.
+    Raises UnusableError.
+    """
+    ders = _ders(content)
+    found, holder = _read(ders[0])
+    if holder == public:
+        return found
+    if any(_read(der)[1] == public for der in ders[1:]):
+        raise UnusableError(f"has the certificate of the key in {key_file} behind another; put it first")
+    raise UnusableError(f"holds the certificate of another key than the one in {key_file}; name the one issued for it")
+
+
+def _ders(content: bytes) -> Sequence[bytes]:
+    r"""As in `pem`: blocks may be indented, stand beside others, and have the two characters `\n` for line ends."""
+    text = content.decode("ascii", "replace").replace("\\r", "").replace("\\n", "\n")
+    blocks = [match for match in BLOCK.finditer(text) if match[1] == "CERTIFICATE"]
+    if not blocks:
+        raise UnusableError(
+            "holds no certificate in PEM (BEGIN CERTIFICATE); convert it with openssl x509 -inform DER -in FILE, or"
+            " name the right file"
+        )
+    try:
+        return [base64.b64decode("".join(match["body"].split()), validate=True) for match in blocks]
+    except binascii.Error:
+        raise UnusableError(DAMAGED) from None
+
+
+def _read(der: bytes) -> tuple[Certificate, object]:
+    """The certificate and its public key."""
+    try:
+        found = load_der_x509_certificate(der)
+        start, end = found.not_valid_before_utc, found.not_valid_after_utc
+        x5t = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+        certificate = Certificate(x5t=x5t, not_before=start.timestamp(), not_after=end.timestamp())
+        return certificate, found.public_key()
+    except (ValueError, UnsupportedAlgorithm, InvalidVersion):
+        raise UnusableError(DAMAGED) from None

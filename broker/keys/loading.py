@@ -1,0 +1,84 @@
+"""One entry of `private_keys`, read and tried -> a signer, or the sentence why there is none."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from broker.errors import KeyFileError
+from broker.keys.algorithms import choose
+from broker.keys.certificate import Certificate, parse_certificate
+from broker.keys.files import Content, Stamp, read, stamp
+from broker.keys.local import LocalSigner, seal
+from broker.keys.parse import parse
+from broker.keys.private import PrivateKey, UnusableError
+from broker.settings import KeySettings
+
+UNFORESEEN = "cannot be used: it is damaged in a way that was not foreseen; make or export it again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a reading came to: a signer, or the sentence why not; neither when `digest` was refused before."""
+
+    stamp: Stamp
+    digest: bytes | None = None
+    signer: LocalSigner | None = None
+    refusal: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """Reads the key files of one client, and says what is accepted of them.
+
+    `algorithms` is what `provider` takes, in order of preference; empty: anything. `client_id` is compared with whose
+    key it is, where a file says so; `None`: not.
+    """
+
+    provider: str
+    algorithms: Sequence[str]
+    client_id: str | None
+
+    def find(self, settings: KeySettings, known: Mapping[bytes | None, LocalSigner | None]) -> Found:
+        """Read, parse and try one entry, unless its content is `known`. Off the loop.
+
+        Deriving an encrypted key's key holds the GIL, though, some 100 ms for a million rounds: once a content.
+        """
+        looks = stamp(settings)
+        digest = None
+        try:
+            content = read(settings)
+            digest = content.digest
+            signer = known[digest] if digest in known else self._signer(settings, content)
+        except KeyFileError as error:
+            return Found(stamp=looks, digest=digest, refusal=str(error))
+        except UnusableError as error:
+            return Found(stamp=looks, digest=digest, refusal=f"{settings.file} {error}")
+        except BaseException as error:
+            # Whatever it is, and a panic in Rust is no Exception: a file must not cost the key that is in use. Without
+            # its text, which might hold a piece of the file.
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            return Found(stamp=looks, digest=digest, refusal=f"{settings.file} {UNFORESEEN}")
+        return Found(stamp=looks, digest=digest, signer=signer)
+
+    def _signer(self, settings: KeySettings, content: Content) -> LocalSigner:
+        key = parse(content.key, kid=content.kid, passphrase=content.passphrase)
+        if None not in (key.kid, content.kid) and key.kid != content.kid:
+            source = "configured kid" if settings.kid_file is None else f"key id in {settings.kid_file}"
+            raise UnusableError(f"says its kid is {key.kid!r}, which is not the {source}; correct one or drop it")
+        if self.client_id is not None and key.holder and key.holder.name != self.client_id:
+            raise UnusableError(
+                f"is the key of {key.holder.name!r} (its member {key.holder.member}), but client_id is"
+                f" {self.client_id!r}; correct client_id, or name the right file"
+            )
+        algorithm = choose(key, configured=settings.algorithm, allowed=self.algorithms, provider=self.provider)
+        certificate = None
+        if content.certificate is not None:
+            certificate = _certificate(settings, content.certificate, key)
+        return seal(key, algorithm=algorithm, kid=content.kid or key.kid, certificate=certificate)
+
+
+def _certificate(settings: KeySettings, content: bytes, key: PrivateKey) -> Certificate:
+    try:
+        return parse_certificate(content, key.public, key_file=settings.file)
+    except UnusableError as error:
+        raise KeyFileError(f"{settings.certificate_file} {error}") from None
