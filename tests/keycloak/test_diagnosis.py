@@ -1,0 +1,13 @@
+"""What the broker makes of Keycloak's words, without a Keycloak."""
+
+import pytest
+
+from broker.diagnosis import diagnose
+from broker.errors import RefusalError
+from keycloak.refusals import REFUSALS, Refusal
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+def test_the_broker_knows_what_keycloak_means(refusal: Refusal) -> None:
+    diagnosis = diagnose(RefusalError(refusal.status, refusal.error, refusal.says))
+    assert (diagnosis.reason, diagnosis.act) == (refusal.reason, refusal.act)
