@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from broker.durations import Duration
@@ -323,6 +323,7 @@ async def test_a_declined_upgrade_is_followed_by_repeats() -> None:
     assert desk.asked[:2] == ["GET /a", "GET /b"]
 
 
+BODY_LIKE_ITS_HEAD = 2 * b"GET /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 53\r\n\r\n"
 HEADS = [
     get("/a"),
     get("/b"),
@@ -339,11 +340,11 @@ HEADS = [
     b"GET /a HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n",
     b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
     b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 36\r\n\r\n" + get("/a")[:36].ljust(36),
-    2 * b"GET /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 53\r\n\r\n",  # its body is its head once more
+    BODY_LIKE_ITS_HEAD,
+    BODY_LIKE_ITS_HEAD,
     get("/a", "Connection: keep-alive"),
     b"GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
     b"GET /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-    b"GET /a HTTP/1.1\nHost: x\n\n",
     b"\r\n" + get("/a"),
 ]
 #: Turns of the event loop within which a request is answered and the connection waits for the next, or is closed.
@@ -352,6 +353,7 @@ LAST = [
     get("/end", "Connection: close"),
     get("/last"),
     b"GET /end HTTP/1.0\r\n\r\n",
+    b"GET /a HTTP/1.1\nHost: x\n\n",
     b"nonsense\r\n\r\n",
     b"GET /\0 HTTP/1.1\r\n\r\n",
 ]
@@ -387,6 +389,9 @@ async def conversation(sent: list[tuple[bytes, int]], kind: type[web.Response]) 
 
 
 @given(sendings())
+@example([(piece, MOST_TURNS + 1) for piece in (BODY_LIKE_ITS_HEAD[:53], BODY_LIKE_ITS_HEAD[53:], LAST[0])])
+@example([(piece, MOST_TURNS + 1) for piece in (get("/a") + get("/b"), get("/a") + get("/b"), LAST[0])])
+@example([(piece, MOST_TURNS + 1) for piece in (get("/a") + b"G", get("/a") + b"G", LAST[0])])
 @settings(max_examples=200)
 def test_the_same_bytes_come_back_as_from_aiohttp_without_memory(sent: list[tuple[bytes, int]]) -> None:
     assert asyncio.run(conversation(sent, Repeatable)) == asyncio.run(conversation(sent, web.Response))

@@ -76,15 +76,16 @@ class Tokens:
         if form == "text":
             return token.access_token.encode()
         left = self.left(token)
-        members = {
+        members: dict[str, object] = {
             "access_token": token.access_token,
             "token_type": token.token_type,
             "expires_in": max(1, math.floor(left)),
             "expires_at": math.floor(self._wall() + left),
             "scope": token.scope,
         }
-        further = {name: value for name, value in token.extra.items() if name not in members}
-        return msgspec.json.encode(members | further)
+        for name, value in token.extra.items():  # as a rule there are none
+            members.setdefault(name, value)
+        return msgspec.json.encode(members)
 
 
 def unknown(why: str, permitted: Iterable[str]) -> Problem:
