@@ -11,10 +11,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 WORKDIR /src
 COPY requirements/build.txt requirements/runtime.txt requirements/
 # The build backend goes into the interpreter of this stage, what the broker needs into a virtual environment. That one
-# has no pip: it is filled from outside. Wheels only, as an sdist would run code of its own and want a compiler.
-RUN python3 -m pip install --require-hashes --only-binary :all: --requirement requirements/build.txt \
+# has no pip: it is filled from outside. Wheels only, as an sdist would run code of its own and want a compiler. No
+# resolution: the lock files are complete, which `pip check` confirms.
+RUN python3 -m pip install --no-deps --require-hashes --only-binary :all: --requirement requirements/build.txt \
     && python3 -m venv --without-pip /opt/venv \
-    && python3 -m pip --python /opt/venv install --no-compile --require-hashes --only-binary :all: --requirement requirements/runtime.txt
+    && python3 -m pip --python /opt/venv install --no-compile --no-deps --require-hashes --only-binary :all: --requirement requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY broker/ broker/
 # -I: variables of the pod (PYTHONPATH, PYTHONHOME, …) and files in a volume cannot put code into the broker; some
@@ -23,6 +24,7 @@ COPY broker/ broker/
 # stale, and a container that cannot write compiles everything at each start.
 RUN python3 -m pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && python3 -m pip --python /opt/venv install --no-compile --no-deps --no-index dist/*.whl \
+    && python3 -m pip check && python3 -m pip --python /opt/venv check \
     && sed -i '1s/$/ -I/' /opt/venv/bin/token-broker \
     && /opt/venv/bin/python -m compileall -qf --invalidation-mode unchecked-hash /opt/venv/lib
 

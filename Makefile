@@ -83,14 +83,20 @@ clean: ## Remove all that these targets made
 	rm -rf $(VENV) .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist tests/*/node_modules tests/keycloak/.cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# --no-deps: the lock files are complete. A pip that resolves, such as 23.2, looks up extras anew and then asks for the
+# hashes of releases that came after the lock. `pip check` finds what a lock file lacks.
+INSTALL = $(BIN)/python -m pip install --quiet --no-deps
+
 # Two steps, because pip refuses a project without a hash beside requirements with one.
 $(RUNTIME): pyproject.toml requirements/runtime.txt requirements/build.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/runtime.txt -r requirements/build.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	$(INSTALL) --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	@touch $@
 
 $(DEV): requirements/dev.txt $(RUNTIME)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip check
 	@touch $@
 
 $(BIN)/python:
