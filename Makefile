@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # The developer's own broker is nobody's business here.
 unexport $(filter TOKEN_BROKER_%,$(.VARIABLES))
 
-.PHONY: help demo test test-all lint fmt generate lock bench bench-handout fuzz pictures plots clean
+.PHONY: help demo test test-all interop coverage lint fmt generate lock bench bench-handout fuzz pictures plots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -23,13 +23,20 @@ help: ## List the targets
 demo: $(RUNTIME) ## See it work: a token kept fresh for a minute (SECONDS=0: until Ctrl-C); needs no account
 	@$(BIN)/token-broker demo --seconds $(SECONDS)
 
-PYTEST = $(BIN)/pytest -n 2 --dist worksteal --cov
+PYTEST = $(BIN)/pytest -n 2 --dist worksteal --durations 10 --cov
 
-test: $(DEV) ## Run the tests that take minutes at most, with branch coverage
-	$(PYTEST) -m "not slow"
+test: $(DEV) ## Run the tests that take 3 minutes together, with branch coverage
+	$(PYTEST) -m "not slow and not interop"
 
-test-all: test ## Run `test`, then the proofs that take long
-	$(PYTEST) -m slow --cov-append
+# These two add to the coverage of what ran before; only the sum says something, and `coverage` judges it.
+test-all: test ## Run `test`, then long proofs, browsers, Helm, containers, snippets of the documents, new clones
+	$(PYTEST) -m "slow and not interop" --cov-append --cov-report= --cov-fail-under=0
+
+interop: $(DEV) ## Run the tests with real authorization servers that others wrote
+	$(PYTEST) -m interop --cov-append --cov-report= --cov-fail-under=0
+
+coverage: $(DEV) ## Judge the branch coverage of all groups that ran
+	$(BIN)/coverage report
 
 lint: $(DEV) ## Check style, types, the import contract, lock files and generated files
 	$(BIN)/ruff check --quiet

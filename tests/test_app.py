@@ -298,7 +298,7 @@ def test_a_step_of_the_wall_clock_does_not_reach_the_boot_clock_and_time_since_b
     assert now() == 1_795_000_007.0
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="CLOCK_BOOTTIME is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="platform: only Linux has CLOCK_BOOTTIME")
 def test_suspension_counts() -> None:
     assert isinstance(BOOT_TIME, partial)
     assert (BOOT_TIME.func, BOOT_TIME.args) == (time.clock_gettime, (time.CLOCK_BOOTTIME,))

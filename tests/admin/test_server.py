@@ -276,7 +276,7 @@ async def test_who_comes_through_a_proxy_is_no_loopback_peer(scene: Scene, field
 
 async def test_others_get_names_and_codes_only() -> None:
     if not (address := outward_address()):
-        pytest.skip("this machine has no address beside loopback")
+        pytest.skip("platform: no address besides loopback")
     async with Scene().listening(f"{address}:0") as scene:
         scene.failures["users"] = REFUSED
         answer = await scene.get("/readyz", host=address)

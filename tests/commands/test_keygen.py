@@ -83,7 +83,7 @@ def test_a_folder_that_is_not_there_is_a_sentence() -> None:
     assert done.stderr == "Error: no/key cannot be written: No such file or directory.\n"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits to set")
+@pytest.mark.skipif(sys.platform == "win32", reason="platform: no resource limits")
 def test_a_full_disk_leaves_no_half_a_key(folder: Path) -> None:
     import resource  # noqa: PLC0415 - Windows has none
 

@@ -85,7 +85,7 @@ def test_a_directory_is_no_file(tmp_path: Path) -> None:
     assert present(str(tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read the file")
+@pytest.mark.skipif(os.geteuid() != 0, reason="rights: only root can switch to a user without read permission")
 def test_a_file_that_may_not_be_read_is_there_all_the_same(path: Path) -> None:
     path.parent.chmod(0o755)
     path.chmod(0)

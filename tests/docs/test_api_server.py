@@ -11,7 +11,6 @@ from docs.examples import Object, Render, examples, templates
 from docs.pages import GUIDE, Block
 from helm.api_server import ApiServer, RefusedError, built, running
 
-pytestmark = pytest.mark.slow
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},

@@ -8,7 +8,7 @@ import pytest
 
 from e2e.processes import config, started, write_key
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux answers on all of 127.0.0.0/8")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="platform: only Linux answers on all of 127.0.0.0/8")
 NOBODY = "http://127.0.0.1:1"
 
 

@@ -153,7 +153,7 @@ async def handles(process: asyncio.subprocess.Process, which: str, what: signal.
             await asyncio.sleep(0)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="platform: needs Linux's /proc")
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.2])
 async def test_sigterm_while_it_still_imports_ends_it_quietly(tmp_path: Path, after: float) -> None:
     """As PID 1 a process without a handler would not even notice."""
@@ -166,7 +166,7 @@ async def test_sigterm_while_it_still_imports_ends_it_quietly(tmp_path: Path, af
         assert broker.errors == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="platform: needs Linux's /proc")
 async def test_sighup_while_it_still_imports_does_not_end_it(tmp_path: Path) -> None:
     write_key(tmp_path / "key.jwk")
     async with started("run", "--config", str(config(tmp_path, issuer="http://127.0.0.1:9"))) as broker:
@@ -317,7 +317,7 @@ async def test_no_secret_is_in_its_output_or_metrics(tmp_path: Path) -> None:
     assert private not in seen[-1]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
+@pytest.mark.skipif(sys.platform != "linux", reason="platform: only Linux has prctl(2)")
 def test_the_process_cannot_dump_core_or_be_looked_into() -> None:
     code = "import ctypes, resource; from broker.daemon import harden; harden();"
     code += "print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3))"
@@ -325,7 +325,7 @@ def test_the_process_cannot_dump_core_or_be_looked_into() -> None:
     assert done.stdout.strip() == "(0, 0) 0"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="platform: needs Linux's /proc")
 async def test_run_sets_the_core_limit_to_zero(tmp_path: Path) -> None:
     write_key(tmp_path / "key.jwk")
     async with started("run", "--config", str(config(tmp_path, issuer="http://127.0.0.1:9"))) as broker:

@@ -258,7 +258,7 @@ def test_no_secret_is_in_what_other_commands_print(tmp_path: Path, command: str)
     assert leaks(done.stdout + done.stderr, made.words.items()) == set()
 
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="prctl(2), and what it keeps from whom, is Linux's")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="platform: only Linux has prctl(2)")
 SLEEP = ("/bin/sleep", "60")
 PR_CAPBSET_DROP, CAPABILITIES = 24, 64
 #: As `run` begins, where a limit on cores does not bind; then it crashes.
@@ -328,9 +328,10 @@ def cores(tmp_path: Path) -> Path:
     """A folder to crash in, on a machine where crashes leave cores."""
     folder = tmp_path / "cores"
     folder.mkdir()
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell without job control ignores it in what it starts with `&`
     with child(tmp_path, sys.executable, "-c", "import os; os.abort()") as ordinary:
         if not dumped_core(ordinary):
-            pytest.skip("no process leaves a core on this machine")
+            pytest.skip("platform: no process leaves a core on this machine")
     return folder
 
 
@@ -358,6 +359,6 @@ def test_no_other_process_of_the_same_user_may_look_into_it(tmp_path: Path) -> N
 
     with child(tmp_path, *SLEEP) as ordinary:
         if not seen_of(ordinary):
-            pytest.skip("no process may look into another on this machine")
+            pytest.skip("rights: no process may look into another on this machine")
     with broker_in(tmp_path) as broker:
         assert seen_of(broker) == set()

@@ -254,7 +254,7 @@ async def test_what_could_not_be_written_is_tried_again_within_seconds(tmp_path:
 
 async def test_a_directory_that_may_not_be_written_to_is_told_with_the_user(tmp_path: Path) -> None:
     if os.getuid() != 0:
-        pytest.skip("only root may become another user")
+        pytest.skip("rights: only root may become another user")
     tmp_path.chmod(0o755)
     desk, file = Desk(), tmp_path / "token"
     desk.store.put(NAME, token())
@@ -269,12 +269,12 @@ async def test_a_directory_that_may_not_be_written_to_is_told_with_the_user(tmp_
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.getuid() != 0:
-        pytest.skip("only root may mount a small disk")
+        pytest.skip("rights: only root may mount a small disk")
     disk = tmp_path / "disk"
     disk.mkdir()
     mount, umount = (shutil.which(program) or program for program in ("mount", "umount"))
     if subprocess.run([mount, "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(disk)], check=False).returncode:
-        pytest.skip("this sandbox may not mount")
+        pytest.skip("rights: this sandbox may not mount")
     yield disk
     subprocess.run([umount, str(disk)], check=True)
 

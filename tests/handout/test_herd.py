@@ -24,7 +24,7 @@ def enough_descriptors() -> None:
     """Both ends of every connection are in this process."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most < 3 * MANY:
-        pytest.skip(f"this system permits {most} open files")
+        pytest.skip(f"rights: this system permits {most} open files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (3 * MANY, most))
 
 

@@ -237,7 +237,7 @@ async def test_on_a_socket_a_workload_is_the_user_it_runs_as(tmp_path: Path) -> 
         assert (await desk.get("/v1/tokens/groups", bearer(REPORTS))).status == 401
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+@pytest.mark.skipif(os.geteuid() != 0, reason="rights: only root may become another user")
 async def test_another_user_is_another_caller_and_a_stranger_is_none(open_folder: Path) -> None:
     async with socket_desk(open_folder, 4001) as (desk, path):
         path.chmod(0o666)  # who may connect at all is for the file system to say

@@ -16,7 +16,6 @@ from helm.test_injector import REFUSED, mounting, pod, policies
 from helm.test_kustomize import KUSTOMIZE, patched, workload
 
 Json = dict[str, Any]
-pytestmark = pytest.mark.slow
 INJECTOR = ("--set", "injector.enabled=true")
 NO_VOLUME = 'volumeMounts[0].name: Not found: "token-broker-key"'
 

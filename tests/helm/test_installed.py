@@ -11,7 +11,6 @@ from helm.chart import CHART, REPOSITORY, Major, Object, of_kind, rendered, work
 from helm.scenarios import ATTACHED, Values, scenario, workload
 from helm.test_examples import CHARTS
 
-pytestmark = pytest.mark.slow
 MAJORS: tuple[Major, ...] = (3, 4)
 
 

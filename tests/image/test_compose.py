@@ -86,7 +86,6 @@ def published(project: Project, path: str) -> str:
         return text
 
 
-@pytest.mark.slow
 def test_the_application_has_tokens_without_a_key_from_anybody(project: Project) -> None:
     until = time.monotonic() + PATIENCE
     while "a Bearer token for okta.users.read good for 3" not in project.app.logs:
@@ -94,7 +93,6 @@ def test_the_application_has_tokens_without_a_key_from_anybody(project: Project)
         time.sleep(0.2)
 
 
-@pytest.mark.slow
 def test_its_health_check_passes_and_its_published_port_answers(project: Project) -> None:
     # Where there is no systemd podman does not start health checks by itself.
     assert not project.broker.workshop.podman("healthcheck", "run", project.broker.name, check=False).returncode
@@ -102,7 +100,6 @@ def test_its_health_check_passes_and_its_published_port_answers(project: Project
     assert "token_broker_handouts_total" in published(project, "/metrics")
 
 
-@pytest.mark.slow
 def test_both_containers_run_without_rights(project: Project) -> None:
     for container in (project.broker, project.app):
         status = Path(f"/proc/{container.pid}/status").read_text()

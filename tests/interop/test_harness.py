@@ -15,8 +15,6 @@ from joserfc import jwt
 
 from interop.provider import Client, PrivateKey, Provider, new_key, public_jwks, running
 
-pytestmark = pytest.mark.interop
-
 ALGORITHMS = [
     *("RS256", "PS256", "ES256", "ES384", "ES512", "Ed25519"),
     # joserfc warns at each use of the name that RFC 9864 replaced by Ed25519, and that most servers still know only.

@@ -12,7 +12,6 @@ from keycloak.configured import config_file
 from keycloak.mistakes import a_bound_client
 from keycloak.server import Keycloak
 
-pytestmark = pytest.mark.slow
 Made = Callable[[Keycloak], Path]
 
 

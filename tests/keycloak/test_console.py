@@ -18,8 +18,6 @@ from keycloak.jwks_url import published
 from keycloak.server import REALM, Client, Keycloak
 from programs.installed import needed
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 async def console(keycloak: Keycloak) -> AsyncIterator[Page]:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
-import pytest
 
 from e2e.processes import Running, get, run, started
 from interop.provider import new_key, public_jwks, write_private_jwk
@@ -14,7 +13,6 @@ from keycloak.configured import Workload, a_workload, config_file
 from keycloak.jwks_url import QUIET, published
 from keycloak.server import Client, Keycloak
 
-pytestmark = pytest.mark.slow
 #: Seconds that tokens live here: each is replaced after half of it, and a refresh that fails twice would be seen.
 LIFE = 8
 

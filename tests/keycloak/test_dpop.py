@@ -16,7 +16,6 @@ from keycloak.configured import a_grant, config_file
 from keycloak.mistakes import a_bound_client
 from keycloak.server import Client, Keycloak
 
-pytestmark = pytest.mark.slow
 Json = dict[str, Any]
 
 

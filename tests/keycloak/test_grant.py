@@ -13,7 +13,6 @@ from keycloak.in_front import in_front
 from keycloak.jwks_url import published
 from keycloak.server import SCOPE, Keycloak
 
-pytestmark = pytest.mark.slow
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 

@@ -12,8 +12,6 @@ from keycloak.jwks_url import QUIET, published
 from keycloak.refusals import LOADING, NO_KEY, SIGNATURE
 from keycloak.server import Client, Keycloak
 
-pytestmark = pytest.mark.slow
-
 
 def said(server: Keycloak, client: Client, key: PrivateKey) -> str:
     """What Keycloak has against an assertion with this key, "" if nothing."""

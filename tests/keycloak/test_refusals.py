@@ -10,8 +10,6 @@ from keycloak.mistakes import a_bound_client, in_time
 from keycloak.refusals import REFUSALS, Refusal
 from keycloak.server import SCOPE, Keycloak
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=str)
 def test_keycloak_refuses_in_these_words(keycloak: Keycloak, refusal: Refusal) -> None:

@@ -70,7 +70,7 @@ def test_a_folder_is_no_key(tmp_path: Path) -> None:
     assert "is no regular file" in refusal(KeySettings(file=str(tmp_path)))
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="platform: no named pipes")
 def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert "is no regular file" in refusal(KeySettings(file=str(tmp_path / "pipe")))
@@ -117,7 +117,7 @@ def test_kid_and_kid_file_must_agree(entry: KeySettings) -> None:
     assert "the kid" not in said
 
 
-@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="there are no modes")
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="platform: no file modes")
 def test_a_file_that_may_not_be_read_says_who_tried(tmp_path: Path) -> None:
     file, me = tmp_path / "key", os.geteuid()
     file.touch(mode=0o000)

@@ -337,7 +337,7 @@ async def test_loading_a_large_key_is_cheap_in_every_thread(tmp_path: Path) -> N
     assert time.process_time() - before < 0.1  # OpenSSL's check alone would be 0.29
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="platform: descriptors are counted in /proc")
 async def test_no_descriptor_is_left_open(file: Path) -> None:
     it = Watched(KeySettings(file=str(file)))
     await it.keys.load()

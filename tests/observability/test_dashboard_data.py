@@ -20,7 +20,6 @@ from e2e.processes import config, started, write_key
 from observability.dashboard import EVERYTHING, Query, dashboard, panels, queries
 from observability.prometheus import Prometheus, Target, prometheus
 
-pytestmark = pytest.mark.slow
 #: Seconds for which there is something to see: the window of a rate, and some more.
 SCENE = 20
 ONE_POD = {"namespace": "shop", "pod": "web-0", "token": "users"}

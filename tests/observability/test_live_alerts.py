@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -20,7 +19,6 @@ from e2e.processes import Running, config, started, write_key
 from observability.prometheus import Prometheus, Target, prometheus
 from observability.rules import RULES, alerts
 
-pytestmark = pytest.mark.slow
 PODS = ("web-0", "web-1", "web-2", "web-3")
 PATIENCE = 80.0
 #: They come and go here: what is expiring expires, and the broker's pauses, of up to a minute, are not made shorter.

@@ -30,7 +30,6 @@ async def test_quiet_hours_fire_nothing(tmp_path: Path, lifetime: float, every: 
     holds(tmp_path, scrapes.unit_test())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("lifetime", "seconds", "every"), [(DAY, 1.5 * DAY, 60), (HOUR, DAY, 60), (60, 6 * HOUR, 15)])
 async def test_a_quiet_day_fires_nothing(tmp_path: Path, lifetime: float, seconds: float, every: float) -> None:
     async with a_day(tmp_path, lifetime=lifetime, tokens=2) as day:
