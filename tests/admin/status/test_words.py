@@ -1,12 +1,13 @@
 import pytest
 
 from broker.admin.status.words import address, ago, clock, names, number, printable, rfc3339, scopes, span
+from each_case import for_each
 from status_scenes import SECRET, one_token
 
 NOON = 1_795_521_600.0  # 2026-11-24T12:00:00Z
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("seconds", "said"),
     [
         (0.9, "0 s"),
