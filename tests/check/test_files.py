@@ -21,6 +21,7 @@ from broker.keys.watch import KeyFiles
 from broker.settings import Assertion, Http, KeySettings
 from certificates import certificate_of, pem_of, self_signed
 from check.scene import Scene, a_key, write
+from each_case import for_each
 
 DAY = 86400.0
 
@@ -225,6 +226,6 @@ def test_of_what_no_json_can_say_nothing_is_shown(claims: str) -> None:
     assert shown(f"e30.{part}.x") == {}
 
 
-@pytest.mark.parametrize("text", ["", "a.b", "a.b.c", "W10.W10.x", "bnVsbA.bnVsbA.x", "\u20ac.\u20ac.x"])
+@for_each("text", ["", "a.b", "a.b.c", "W10.W10.x", "bnVsbA.bnVsbA.x", "\u20ac.\u20ac.x"])
 def test_of_what_is_no_assertion_nothing_is_shown(text: str) -> None:
     assert shown(text) == {}

@@ -9,6 +9,7 @@ from broker.check.text import lines, verdict
 from broker.check.times import length, span
 from broker.diagnosis import REFUSALS, Diagnosis, Row, diagnose
 from broker.errors import RefusalError
+from each_case import for_each
 
 
 def painted(text: str, style: str) -> str:
@@ -20,8 +21,8 @@ def a_step(row: Row) -> Step:
     return Step(name="token", status="failed", detail="users-api: refused", problem=Problem(diagnosis=diagnosis))
 
 
-@pytest.mark.parametrize("row", REFUSALS)
-@pytest.mark.parametrize("width", [80, 50])
+@for_each("row", REFUSALS)
+@for_each("width", [80, 50])
 def test_no_line_is_wider_than_the_terminal_unless_one_word_is(row: Row, width: int) -> None:
     for line in lines(a_step(row), width=width):
         assert len(line) <= width or len(line.split()) <= 2
@@ -65,7 +66,7 @@ def test_the_last_line_counts(statuses: list[str], said: str) -> None:
     assert verdict(steps, offline=False) == said
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("seconds", "said"),
     [
         (0.04, "0 s"),
