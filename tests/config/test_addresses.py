@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from broker.config import addresses
 from broker.handout.places import place_of
+from each_case import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     "address",
     [
         "localhost:7180",
@@ -24,31 +25,23 @@ def test_tokens_are_handed_out_on_loopback_and_unix_sockets(address: str) -> Non
     assert addresses.api_listen(address) is None
 
 
-@pytest.mark.parametrize(
-    "address", [":7180", "0.0.0.0:7180", "[::]:7180", "10.0.0.1:7180", "broker:7180", "[::ffff:10.0.0.1]:1"]
-)
+@for_each("address", [":7180", "0.0.0.0:7180", "[::]:7180", "10.0.0.1:7180", "broker:7180", "[::ffff:10.0.0.1]:1"])
 def test_tokens_are_handed_out_nowhere_else(address: str) -> None:
     assert "is reachable from outside" in (addresses.api_listen(address) or "")
 
 
-@pytest.mark.parametrize(
-    "address", [":7181", "0.0.0.0:7181", "[::]:7181", "10.0.0.1:0", "admin.local:7181", "my_pod:80"]
-)
+@for_each("address", [":7181", "0.0.0.0:7181", "[::]:7181", "10.0.0.1:0", "admin.local:7181", "my_pod:80"])
 def test_the_admin_listener_may_be_anywhere(address: str) -> None:
     assert addresses.admin_listen(address) is None
 
 
-@pytest.mark.parametrize(
-    "address", ["7181", "localhost", "localhost:", "localhost:a", "localhost:65536", "localhost:-1", "::1", ""]
-)
+@for_each("address", ["7181", "localhost", "localhost:", "localhost:a", "localhost:65536", "localhost:-1", "::1", ""])
 def test_an_address_has_a_port(address: str) -> None:
     assert "is not HOST:PORT" in (addresses.admin_listen(address) or "") or address == "::1"
     assert addresses.api_listen(address)
 
 
-@pytest.mark.parametrize(
-    "address", ["::1:7181", "[::1:7181", "[localhost]:7181", "[1.2.3.4]:1", "a b:1", "-a:1", "[fe80::1%eth0]:1"]
-)
+@for_each("address", ["::1:7181", "[::1:7181", "[localhost]:7181", "[1.2.3.4]:1", "a b:1", "-a:1", "[fe80::1%eth0]:1"])
 def test_an_address_names_a_host(address: str) -> None:
     assert "names no host" in (addresses.admin_listen(address) or "")
 
@@ -58,14 +51,12 @@ def test_the_path_of_a_socket_fits_into_what_every_system_has_room_for() -> None
     assert addresses.api_listen("unix:/" + "a" * 103) == "the path of a Unix socket has at most 103 bytes"
 
 
-@pytest.mark.parametrize(
-    "host", ["broker", "broker.internal", "token_broker", "10.0.0.1", "::1", "[::1]", "xn--bcher-kva"]
-)
+@for_each("host", ["broker", "broker.internal", "token_broker", "10.0.0.1", "::1", "[::1]", "xn--bcher-kva"])
 def test_a_host_name_is_a_name_or_an_address(host: str) -> None:
     assert addresses.host_name(host) is None
 
 
-@pytest.mark.parametrize("host", ["broker:80", "http://broker", "broker/", "*", "a..b", ".a", "a" * 64, "a b", ""])
+@for_each("host", ["broker:80", "http://broker", "broker/", "*", "a..b", ".a", "a" * 64, "a b", ""])
 def test_a_host_name_has_no_port_scheme_or_path(host: str) -> None:
     assert "is not a host name" in (addresses.host_name(host) or "")
 
@@ -77,7 +68,7 @@ def test_an_endpoint_is_an_absolute_url(url: str) -> None:
     assert addresses.endpoint(url) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "idp",
@@ -106,7 +97,7 @@ def test_an_issuer_has_neither_query_nor_fragment() -> None:
     assert "has a fragment" in (addresses.issuer("https://idp/a#b") or "")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("url", "insecure"),
     [
         ("https://idp", False),
@@ -157,7 +148,7 @@ def test_what_is_no_resource_is_refused(uri: str, wrong: str) -> None:
     assert wrong in (addresses.resource(uri) or "")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         *("https://api.example.com", "https://api.example.com:8443", "http://localhost:8080", "http://[::1]:9000"),
@@ -189,7 +180,7 @@ def test_a_request_to_whatever_target_is_accepted_matches_it(scheme: str, host: 
         assert addresses.target(told.partition("; write ")[2]) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("url", "meant"),
     [
         ("https://api.example.com/", "https://api.example.com"),
@@ -222,16 +213,16 @@ def test_the_host_of_what_is_no_url_is_empty(url: str, host: str) -> None:
     assert addresses.host(url) == host
 
 
-@pytest.mark.parametrize("host", ["acme..okta.com", f"{'a' * 64}.okta.com", ".okta.com", "acme.okta.com.."])
-@pytest.mark.parametrize("judge", [addresses.endpoint, addresses.issuer, addresses.proxy])
+@for_each("host", ["acme..okta.com", f"{'a' * 64}.okta.com", ".okta.com", "acme.okta.com.."])
+@for_each("judge", [addresses.endpoint, addresses.issuer, addresses.proxy])
 def test_a_host_that_no_resolver_takes_is_refused(judge: Callable[[str], str | None], host: str) -> None:
     wrong = "has a host of which a part between dots is empty or longer than 63 characters; correct it"
     assert judge(f"https://{host}") == wrong
 
 
-@pytest.mark.parametrize(
+@for_each(
     "host", [f"{'a' * 63}.okta.com", "acme.okta.com.", "b\u00fccher.example", "127.0.0.1", "[::1]", "a_b.example"]
 )
-@pytest.mark.parametrize("judge", [addresses.endpoint, addresses.issuer, addresses.proxy])
+@for_each("judge", [addresses.endpoint, addresses.issuer, addresses.proxy])
 def test_every_host_that_a_resolver_takes_is_left_to_it(judge: Callable[[str], str | None], host: str) -> None:
     assert judge(f"https://{host}") is None

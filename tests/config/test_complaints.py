@@ -6,6 +6,7 @@ import pytest
 
 from broker.settings import Assertion
 from configurations import GENERIC, OKTA, Complaints, Load, spoilt
+from each_case import for_each
 
 MANY = 1001
 
@@ -21,7 +22,7 @@ def slips() -> list[tuple[str, str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("old", "new", "said"), slips())
+@for_each(("old", "new", "said"), slips())
 def test_a_slip_is_told_with_its_line_and_the_way_out(old: str, new: str, said: str, complaints: Complaints) -> None:
     assert complaints(spoilt(OKTA, old, new)) == [f"config.yaml:{said}"]
 

@@ -8,6 +8,7 @@ import pytest
 from broker.config import resolve
 from broker.config.rules import warnings
 from broker.providers import PRESETS
+from each_case import for_each
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "config").glob("*.yaml"))
@@ -25,7 +26,7 @@ def test_there_is_an_example_for_every_provider() -> None:
     assert {path.stem for path in EXAMPLES} >= {"minimal", "callers", "okta-dpop", "entra-federated"}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@for_each("path", EXAMPLES)
 def test_an_example_loads(path: Path) -> None:
     settings = resolve.load(str(path), {})
     assert settings.tokens

@@ -10,6 +10,7 @@ from broker.config import file
 from broker.config.reference import reference
 from broker.config.schema import Schema, schema
 from broker.providers import PRESETS
+from each_case import for_each
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +74,7 @@ def test_durations_match_their_pattern(text: str) -> None:
     assert re.search(KEYS["http.timeout"]["pattern"], text)
 
 
-@pytest.mark.parametrize("text", ["5", "5 m", "m", "", "forever", "auto"])
+@for_each("text", ["5", "5 m", "m", "", "forever", "auto"])
 def test_what_is_no_duration_does_not(text: str) -> None:
     assert not re.search(KEYS["http.timeout"]["pattern"], text)
 
@@ -95,7 +96,7 @@ def test_every_example_is_right_by_the_schema() -> None:
         assert [error.message for error in validator.iter_errors(parsed(path))] == []
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("key", "value", "right"),
     [
         ("grant", "jwt_bearer", True),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from broker.config.yaml12 import LOADER, MAX_VALUES, Fraction, Loader, parse
 from broker.errors import ConfigError
+from each_case import for_each
 
 LOADERS = [LOADER, yaml.SafeLoader]
 
@@ -24,14 +25,12 @@ def sentence(text: str, loader: Loader = LOADER) -> str:
     return only
 
 
-@pytest.mark.parametrize(
-    "text", ["2026-11-23", "0123", "on", "off", "yes", "no", "y", "0x1f", "0o17", "1_000", "12:30:45", "+1"]
-)
+@for_each("text", ["2026-11-23", "0123", "on", "off", "yes", "no", "y", "0x1f", "0o17", "1_000", "12:30:45", "+1"])
 def test_what_yaml_1_1_would_turn_into_something_else_stays_text(text: str) -> None:
     assert tree(f"kid: {text}") == {"kid": text}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "value"),
     [("7", 7), ("-7", -7), ("0", 0), ("true", True), ("False", False), ("null", None), ("~", None), ("", None)],
 )
@@ -82,7 +81,7 @@ def test_a_key_written_twice_is_told_with_both_lines() -> None:
     assert document.sentences() == ["config.yaml:2: a.b: is written again in line 4; keep one"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "expected"),
     [
         ("- a\n", "config.yaml:1: must hold keys (clients, tokens, …), not a list or a single value"),
@@ -106,7 +105,7 @@ def test_yaml_of_another_kind_is_refused_with_a_sentence(text: str, expected: st
     assert sentence(text, yaml.SafeLoader) == expected
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "line", "expected"),
     [
         ("a:\n\tb: 1\n", 2, "found character that cannot start any token; indent with spaces, not tabs"),
@@ -129,7 +128,7 @@ def test_a_slip_in_the_syntax_is_told_with_its_line(text: str, line: int, expect
     assert sentence(text) == f"config.yaml:{line}: not valid YAML: {expected}"
 
 
-@pytest.mark.parametrize("text", ["a: b: c", "a: 'x", '"\\UFFFFFFFF"', "a: @b", "[", "%YAML 9.9\n---\na: 1"])
+@for_each("text", ["a: b: c", "a: 'x", '"\\UFFFFFFFF"', "a: @b", "[", "%YAML 9.9\n---\na: 1"])
 def test_pyyamls_own_parser_ends_in_a_sentence_too(text: str) -> None:
     assert "not valid YAML: " in sentence(text, yaml.SafeLoader)
 
