@@ -7,6 +7,7 @@ import pytest
 from broker.devserver import DevServer, Fault
 from broker.devserver.people import is_welcome
 from devserver_client import Asker, Reply
+from each_case import for_each
 
 BEHAVED = {"skew": 0, "nonce_required": True, "api_nonce_required": False, "faults": []}
 
@@ -91,7 +92,7 @@ async def test_a_name_that_was_pointed_here_is_not_welcome(app: Asker, path: str
     assert (await app.get(path, {"Host": f"evil.example:{app.server.port}"})).status == 404
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("peer", "host", "welcome"),
     [
         ("127.0.0.1", "127.0.0.1:8080", True),
