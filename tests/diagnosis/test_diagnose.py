@@ -2,7 +2,6 @@
 
 from typing import get_args
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from broker.errors import (
     ReplyFault,
     SecretFileError,
 )
+from each_case import for_each
 
 SENTENCES = [sentence for row in ROWS for sentence in row.says]
 CODES = [code for row in ROWS for code in row.codes]
@@ -82,7 +82,7 @@ def test_a_failing_server_is_not_taken_for_a_refusal(status: int, error: str) ->
     assert str(status) in diagnosis.cause
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("status", "error", "description", "reason", "act"),
     [
         (401, "invalid_client", "client authentication failed", "client_refused", Act.OPERATOR),
@@ -125,7 +125,7 @@ def test_other_servers_are_understood_by_code_and_status(
     assert (diagnosis.reason, diagnosis.act) == (reason, act)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("fault", "reason"),
     [
         ("dns", "dns_failed"),
@@ -149,7 +149,7 @@ def test_a_broken_ca_file_is_for_the_operator_and_named() -> None:
     assert "/etc/ca.pem" in diagnosis.cause
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("fault", "reason", "act"),
     [
         ("not_found", "discovery_failed", Act.SERVER),
@@ -167,7 +167,7 @@ def test_metadata_faults_show_what_was_found(fault: DiscoveryFault, reason: str,
     assert "https://evil.example" in diagnosis.words
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("fault", "reason", "act"),
     [
         ("too_big", "bad_answer", Act.SERVER),

@@ -1,9 +1,8 @@
 """Okta's answers as its documentation lists them, against what the broker makes of them."""
 
-import pytest
-
 from broker.diagnosis import Act, diagnose
 from broker.errors import RefusalError
+from each_case import for_each
 
 REFUSED_CLIENTS = [
     (
@@ -239,7 +238,7 @@ REFUSED_REQUESTS = [
 CASES = [(401, "invalid_client", *case) for case in REFUSED_CLIENTS] + REFUSED_REQUESTS
 
 
-@pytest.mark.parametrize(("status", "code", "sentence", "act", "reason"), CASES)
+@for_each(("status", "code", "sentence", "act", "reason"), CASES)
 def test_every_sentence_of_okta_has_its_own_diagnosis(
     status: int, code: str, sentence: str, act: Act, reason: str
 ) -> None:
@@ -247,7 +246,7 @@ def test_every_sentence_of_okta_has_its_own_diagnosis(
     assert (diagnosis.act, diagnosis.reason) == (act, reason)
 
 
-@pytest.mark.parametrize(("status", "code", "sentence", "act", "reason"), CASES)
+@for_each(("status", "code", "sentence", "act", "reason"), CASES)
 def test_case_quotation_marks_spacing_and_the_full_stop_make_no_difference(
     status: int, code: str, sentence: str, act: Act, reason: str
 ) -> None:
@@ -256,7 +255,7 @@ def test_case_quotation_marks_spacing_and_the_full_stop_make_no_difference(
     assert (diagnosis.act, diagnosis.reason) == (act, reason)
 
 
-@pytest.mark.parametrize(("status", "code", "sentence"), [case[:3] for case in CASES])
+@for_each(("status", "code", "sentence"), [case[:3] for case in CASES])
 def test_the_words_are_the_servers_own(status: int, code: str, sentence: str) -> None:
     assert diagnose(RefusalError(status, code, sentence)).words == f"{code}: {sentence}".removeprefix(": ")
 

@@ -1,30 +1,29 @@
 """What others than Okta answer, against what the broker makes of it."""
 
-import pytest
-
 from broker.diagnosis import diagnose
 from broker.errors import RefusalError
 from diagnosis.refusals import SAID, Said
+from each_case import for_each
 
 #: What only the preset tells apart: everybody's code, with nothing beside it that is somebody's own.
 ONLY_BY_PRESET = {("consent_required", None), ("invalid_client", None), ("invalid_grant", "invalid assertion")}
 
 
-@pytest.mark.parametrize("said", SAID, ids=str)
+@for_each("said", SAID)
 def test_a_refusal_is_taken_for_what_it_is(said: Said) -> None:
     refusal = RefusalError(said.status, said.error, said.description or "")
     diagnosis = diagnose(refusal, provider=said.provider)
     assert (diagnosis.reason, diagnosis.act) == (said.reason, said.act)
 
 
-@pytest.mark.parametrize("said", SAID, ids=str)
+@for_each("said", SAID)
 def test_a_known_sentence_is_known_behind_the_generic_preset_too(said: Said) -> None:
     if (said.error, said.description) not in ONLY_BY_PRESET:
         refusal = RefusalError(said.status, said.error, said.description or "")
         assert diagnose(refusal).reason == said.reason
 
 
-@pytest.mark.parametrize("said", SAID, ids=str)
+@for_each("said", SAID)
 def test_the_servers_own_words_are_kept(said: Said) -> None:
     words = diagnose(RefusalError(said.status, said.error, said.description or "")).words
     assert words.startswith(said.error)

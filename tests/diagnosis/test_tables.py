@@ -13,6 +13,7 @@ from broker.diagnosis.transport import DISCOVERY, REPLY
 from broker.errors import NetworkError, NetworkFault, RefusalError
 from broker.providers import PRESETS
 from broker.settings import ClientSettings, TokenSettings
+from each_case import for_each
 from reasons_page import ACTS, page
 
 PAGE = Path(__file__).parents[2] / "docs" / "reasons.md"
@@ -57,7 +58,7 @@ def asked(row: Row, *, code: str = "", sentence: str = "", status: int = 400) ->
     return diagnose(RefusalError(status, code, sentence), provider=row.providers[0] if row.providers else "generic")
 
 
-@pytest.mark.parametrize("row", [row for row in REFUSALS if row.says])
+@for_each("row", [row for row in REFUSALS if row.says])
 def test_no_row_is_hidden_by_an_earlier_one(row: Row) -> None:
     for code in row.codes or ("invalid_client", "invalid_grant", "something_new"):
         for sentence in row.says:
@@ -65,13 +66,13 @@ def test_no_row_is_hidden_by_an_earlier_one(row: Row) -> None:
             assert (diagnosis.reason, diagnosis.act, diagnosis.cause) == (row.reason, row.act, row.cause)
 
 
-@pytest.mark.parametrize("row", [row for row in REFUSALS if row.codes and not row.says])
+@for_each("row", [row for row in REFUSALS if row.codes and not row.says])
 def test_a_bare_code_is_diagnosed_by_its_row(row: Row) -> None:
     for code in row.codes:
         assert asked(row, code=code).cause == row.cause
 
 
-@pytest.mark.parametrize("row", [row for row in REFUSALS if row.statuses])
+@for_each("row", [row for row in REFUSALS if row.statuses])
 def test_a_bare_status_is_diagnosed_by_its_row(row: Row) -> None:
     for status in row.statuses:
         assert asked(row, status=status).cause == row.cause.replace("{status}", str(status))
@@ -97,13 +98,13 @@ def test_rows_are_for_presets_that_there_are() -> None:
     assert {provider for row in ROWS for provider in row.providers} <= set(PRESETS)
 
 
-@pytest.mark.parametrize("row", [*GENERAL, *(row for rows in SENTENCES.values() for row in rows)])
+@for_each("row", [*GENERAL, *(row for rows in SENTENCES.values() for row in rows)])
 def test_a_row_for_everybody_names_nobody(row: Row) -> None:
     said = " ".join((row.cause, row.fix, *row.steps)).casefold()
     assert [name for name in NAMES if re.search(rf"\b{name}\b", said)] == []
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.steps])
+@for_each("row", [row for row in ROWS if row.steps])
 def test_steps_are_sentences_that_fit_two_lines_of_a_terminal(row: Row) -> None:
     for step in row.steps:
         assert re.fullmatch(r"[A-Z][^\n]*[^.\s]\.", step)
@@ -111,7 +112,7 @@ def test_steps_are_sentences_that_fit_two_lines_of_a_terminal(row: Row) -> None:
         assert len(step) <= 220
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@for_each("text", TEXTS)
 def test_causes_and_fixes_are_single_sentences_in_one_line(text: str) -> None:
     assert text == "{message}" or re.fullmatch(r"[A-Z{][^\n]*[^.\s]\.", text)
     assert "  " not in text
@@ -119,12 +120,12 @@ def test_causes_and_fixes_are_single_sentences_in_one_line(text: str) -> None:
     assert len(text) <= 300
 
 
-@pytest.mark.parametrize("row", ROWS)
+@for_each("row", ROWS)
 def test_fixes_hold_no_placeholder(row: Row) -> None:
     assert "{" not in row.fix
 
 
-@pytest.mark.parametrize("text", [*TEXTS, *STEPS])
+@for_each("text", [*TEXTS, *STEPS])
 def test_configuration_keys_in_the_texts_exist(text: str) -> None:
     for section, path in re.findall(r"(clients|tokens)\.<name>\.([\w.]*\w)", text):
         assert exists(ROOTS[section], path.split(".")), path

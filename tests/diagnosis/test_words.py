@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from broker.diagnosis import diagnose
 from broker.errors import BrokerError, RefusalError, ReplyError
+from each_case import for_each
 
 
 def shown(description: str) -> str:
@@ -54,7 +55,7 @@ def test_what_is_shown_is_one_printable_line_of_bounded_length(description: str)
     assert len(text) <= 256
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("said", "is_shown"),
     [
         ("two\r\nlines\tand a tab", "two lines and a tab"),
@@ -73,7 +74,7 @@ def test_what_is_dangerous_is_taken_out(said: str, is_shown: str) -> None:
     assert shown(said) == is_shown
 
 
-@pytest.mark.parametrize(
+@for_each(
     "said",
     [
         "https://login.microsoftonline.com/2d7cd011-72f9-4ab1-86f1-db47988bf86f/v2.0",
