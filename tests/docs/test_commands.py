@@ -12,6 +12,7 @@ import pytest
 from broker.__main__ import cli
 from docs.commands import Command, commands
 from docs.pages import ROOT
+from each_case import for_each
 from programs.installed import helm, kubectl
 
 #: Options of kubectl and helm that stand before a subcommand's name and are followed by a word.
@@ -25,7 +26,7 @@ def test_commands_are_found() -> None:
     assert commands("helm")
 
 
-@pytest.mark.parametrize("command", commands("token-broker"), ids=str)
+@for_each("command", commands("token-broker"))
 def test_token_broker_takes_this_command_line(command: Command) -> None:
     words = [word for word in command.arguments if word != "…"]
     here: click.Command = cli
@@ -52,7 +53,7 @@ def test_helm_knows_this_command_line(command: Command, major: int) -> None:
     judge(helm(3) if major == 3 else helm(4), command)
 
 
-@pytest.mark.parametrize("command", commands("make"), ids=str)
+@for_each("command", commands("make"))
 def test_make_has_this_target(command: Command) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {word for word in command.arguments if re.fullmatch(r"[a-z-]+", word)} <= set(targets)

@@ -25,6 +25,7 @@ from docs.examples import (
     yaml_blocks,
 )
 from docs.pages import GUIDE, ROOT, Block, all_blocks
+from each_case import for_each
 from helm.chart import CHART, VERSIONS, Major, rendered, workloads
 
 BASE: Object = {
@@ -48,13 +49,13 @@ def validate(found: Object) -> None:
     assert judged, f"no release has {found['apiVersion']} {found['kind']}"
 
 
-@pytest.mark.parametrize("block", yaml_blocks(), ids=str)
+@for_each("block", yaml_blocks())
 def test_a_block_of_yaml_is_something_that_a_test_can_judge(block: Block) -> None:
     for content in documents(block):
         assert kind_of(content), f"what is {list(content)}?"
 
 
-@pytest.mark.parametrize("block", [block for block in all_blocks() if is_template(block)], ids=str)
+@for_each("block", [block for block in all_blocks() if is_template(block)])
 def test_a_template_includes_what_the_chart_defines(block: Block) -> None:
     defined = {
         name for file in CHART.glob("templates/*.tpl") for name in re.findall(r'define "([^"]+)"', file.read_text())
@@ -62,7 +63,7 @@ def test_a_template_includes_what_the_chart_defines(block: Block) -> None:
     assert set(re.findall(r'include "([^"]+)"', block.text)) <= defined
 
 
-@pytest.mark.parametrize("example", examples("object"), ids=str)
+@for_each("example", examples("object"))
 def test_an_object_is_valid_in_every_release_of_kubernetes(example: Example) -> None:
     validate(example.content)
 

@@ -13,6 +13,7 @@ from broker.schedule import lead, refresh_at
 from broker.tokens import Token
 from docs.examples import Object, Render, examples, first_template, first_values
 from docs.pages import GUIDE, ROOT, Block, all_blocks, inline_code, pages, prose, tables
+from each_case import for_each
 from helm.admission import evaluated
 from helm.chart import CHART, broker, workloads
 from programs.installed import needed
@@ -114,7 +115,7 @@ def debugged(**container: Any) -> Object:
     return {"spec": {"ephemeralContainers": [{"name": "first"}, {"name": "debugger", **container}]}}
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("request_", "object_", "allowed"),
     [
         (CONNECT, {"container": "shop", "command": ["sh"]}, True),
@@ -146,7 +147,7 @@ def test_ports_in_the_guide_are_those_of_the_chart() -> None:
             assert not name.endswith("skip-inbound-ports") or value == str(ports["admin"])
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+@for_each("page", pages())
 def test_a_metric_that_a_page_names_is_one_that_the_broker_has(page: Any) -> None:
     known = set(METRIC.findall((ROOT / "broker/observers/metrics.py").read_text()))
     known |= {row[0].strip("`") for row in tables(ROOT / "docs/operations.md", "Metrics")[0]}

@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from docs.pages import ROOT, anchors, inline_code, links, pages
+from each_case import for_each
 
 PATH = re.compile(r"(?:broker|tests|docs|helm|config|benchmarks|requirements|\.ci)/[\w./-]*")
 
@@ -14,7 +13,7 @@ def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", pages(), ids=named)
+@for_each("page", pages())
 def test_a_link_within_the_repository_leads_somewhere(page: Path) -> None:
     within = [link for link in links(page) if not re.match(r"\w+:", link)]
     assert [link for link in within if not leads_somewhere(page, link)] == []
@@ -27,13 +26,13 @@ def leads_somewhere(page: Path, link: str) -> bool:
     return within and (not anchor or file.suffix != ".md" or anchor in anchors(file))
 
 
-@pytest.mark.parametrize("page", pages(), ids=named)
+@for_each("page", pages())
 def test_a_link_elsewhere_is_encrypted(page: Path) -> None:
     assert [
         link for link in links(page) if re.match(r"\w+:", link) and not link.startswith(("https:", "mailto:"))
     ] == []
 
 
-@pytest.mark.parametrize("page", pages(), ids=named)
+@for_each("page", pages())
 def test_a_path_that_is_named_exists(page: Path) -> None:
     assert [code for code in inline_code(page) if PATH.fullmatch(code) and not (ROOT / code).exists()] == []

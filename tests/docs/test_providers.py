@@ -14,6 +14,7 @@ from broker.providers import PRESETS
 from docs.getting_started import FOLDER, Report, comparable, configurations, guides, reports, said
 from docs.pages import Block, anchors, prose, tables
 from docs.provider_stage import Tree
+from each_case import for_each
 from providers.examples import CONFIG
 
 README = FOLDER / "README.md"
@@ -61,7 +62,7 @@ def rows() -> Iterator[Row]:
                 assert not judged or re.fullmatch(r"\| it says .*|\| --- \| --- \| --- \|", line), line
 
 
-@pytest.mark.parametrize(("block", "tree"), CONFIGURED, ids=[str(block) for block, _ in CONFIGURED])
+@for_each(("block", "tree"), CONFIGURED)
 def test_a_configuration_is_a_part_of_the_providers_example(block: Block, tree: Tree) -> None:
     del block
     provider = provider_of(tree)
@@ -79,14 +80,14 @@ def test_every_provider_is_followed_until_check_is_green() -> None:
     assert green == PRESETS.keys() - {"keycloak"}
 
 
-@pytest.mark.parametrize("row", list(rows()), ids=str)
+@for_each("row", list(rows()))
 def test_a_refusal_has_the_reason_that_the_page_gives(row: Row) -> None:
     code, _, description = row.words.partition(": ")
     status = 429 if row.reason == "rate_limited" else 400
     assert diagnose(RefusalError(status, code, description), provider=row.provider).reason == row.reason
 
 
-@pytest.mark.parametrize("page", guides(), ids=lambda page: page.name)
+@for_each("page", guides())
 def test_a_page_says_what_is_known_of_dpop_and_keys_and_what_was_verified(page: Path) -> None:
     assert "DPoP" in prose(page)
     assert "keys" in anchors(page)
