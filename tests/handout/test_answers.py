@@ -2,14 +2,14 @@
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.handout.answers import Problem, failure, preferred
+from each_case import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("accept", "form"),
     [
         (None, "json"),

@@ -11,6 +11,7 @@ from broker.handout.guard import BROWSER, CONTENT_TYPE, FORWARDED, HOST, METADAT
 from broker.handout.head import Head
 from broker.handout.routes import ROUTES
 from broker.heads import REFUSALS, Refusal
+from each_case import for_each
 
 PATH = "/v1/tokens/users-api"
 HOST_FIELD = ("Host", "localhost:7180")
@@ -34,8 +35,8 @@ def test_a_workload_that_asks_directly_may_ask() -> None:
     assert judge(*GOOD, method="POST") is None
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
-@pytest.mark.parametrize("target", ["/v1", "/v1/", "/v1?x", PATH, "/v1/token", "/v1/nothing", "/v1/token?wait=5s"])
+@for_each("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
+@for_each("target", ["/v1", "/v1/", "/v1?x", PATH, "/v1/token", "/v1/nothing", "/v1/token?wait=5s"])
 def test_every_request_to_the_api_needs_the_header(method: str, target: str) -> None:
     assert judge(HOST_FIELD, JSON, method=method, target=target) is METADATA
     assert judge(HOST_FIELD, JSON, method=method, target=target, over_unix=True) is METADATA
@@ -83,14 +84,14 @@ def test_permitted_hosts_are_remembered_up_to_a_bound_and_judged_alike_beyond_it
     assert guard._known == {f"localhost:{port}" for port in range(MOST_HOSTS)}
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "x-forwarded-host", "X-FORWARDED-PROTO", "Forwarded", "Via"])
-@pytest.mark.parametrize("over_unix", [False, True])
+@for_each("name", ["X-Forwarded-For", "x-forwarded-host", "X-FORWARDED-PROTO", "Forwarded", "Via"])
+@for_each("over_unix", [False, True])
 def test_what_a_proxy_passed_on_is_refused(*, name: str, over_unix: bool) -> None:
     assert judge(*GOOD, (name, "10.0.0.1"), over_unix=over_unix) is FORWARDED
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "Forwarded", "Via"])
-@pytest.mark.parametrize("query", ["", "?x=1"])
+@for_each("name", ["X-Forwarded-For", "Forwarded", "Via"])
+@for_each("query", ["", "?x=1"])
 def test_what_a_proxy_passed_on_to_the_token_endpoint_is_for_that_to_judge(name: str, query: str) -> None:
     assert judge(HOST_FIELD, (name, "10.0.0.1"), method="POST", target=f"/oauth2/token{query}") is None
     assert judge(("Host", "evil.example"), (name, "x"), method="POST", target=f"/oauth2/token{query}") is HOST
@@ -99,13 +100,13 @@ def test_what_a_proxy_passed_on_to_the_token_endpoint_is_for_that_to_judge(name:
         assert judge(*GOOD, (name, "10.0.0.1"), method="POST", target=target + query) is FORWARDED
 
 
-@pytest.mark.parametrize("name", ["X-Real-Ip", "Forwarded-For", "X-Forwarded", "Viable", "X-Via", "Sec-Fetch-Mode"])
+@for_each("name", ["X-Real-Ip", "Forwarded-For", "X-Forwarded", "Viable", "X-Via", "Sec-Fetch-Mode"])
 def test_only_the_marks_themselves_are_marks(name: str) -> None:
     assert judge(*GOOD, (name, "x")) is None
 
 
-@pytest.mark.parametrize("name", ["Origin", "Sec-Fetch-Site", "sec-fetch-site", "ORIGIN"])
-@pytest.mark.parametrize("value", ["", "null", "same-origin", "http://localhost:7180"])
+@for_each("name", ["Origin", "Sec-Fetch-Site", "sec-fetch-site", "ORIGIN"])
+@for_each("value", ["", "null", "same-origin", "http://localhost:7180"])
 def test_what_a_web_page_caused_is_refused(name: str, value: str) -> None:
     assert judge(*GOOD, (name, value)) is BROWSER
 
@@ -121,7 +122,7 @@ def test_a_target_that_is_no_path_is_refused_whatever_else_is_right(target: str)
     assert judge(*GOOD, target=target, over_unix=True) is TARGET
 
 
-@pytest.mark.parametrize(
+@for_each(
     "types",
     [
         [],

@@ -2,17 +2,17 @@
 
 from urllib.parse import quote, urlsplit
 
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from yarl import URL
 
 from broker.handout.places import Place, is_same, place_of
+from each_case import for_each
 
 ENDPOINT = "https://acme.okta.com/oauth2/v1/token"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("url", "origin", "path"),
     [
         ("https://api.example", "https://api.example", "/"),
@@ -43,7 +43,7 @@ def test_a_url_has_an_origin_and_a_path(url: str, origin: str, path: str) -> Non
     assert place_of(url) == Place(origin, path)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         *("", "/", "api.example", "//api.example/", "https:", "https:/api.example", "https:///x", "https://"),
@@ -112,7 +112,7 @@ def test_what_is_accepted_is_one_origin_in_ascii_that_reads_as_itself(url: str) 
     assert urlsplit(url).hostname == urlsplit(place.origin).hostname
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         ENDPOINT,
@@ -143,7 +143,7 @@ def test_the_token_endpoint_is_known_in_whatever_spelling(url: str) -> None:
     assert is_same(place, ENDPOINT)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "https://acme.okta.com/oauth2/v1/tokens",
@@ -161,7 +161,7 @@ def test_another_url_is_not_the_token_endpoint(url: str) -> None:
     assert not is_same(place, ENDPOINT)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("url", "endpoint"),
     [
         ("http://[::1]:8080/token", "http://[::1]:8080/token"),

@@ -1,16 +1,16 @@
 """What a query may ask of a token."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.handout.answers import Problem
 from broker.handout.query import MOST_WAIT, Query, parse_query
+from each_case import for_each
 
 KNOWN = "Known: wait, min_ttl."
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("query", "description"),
     [
         ("extra=x", f"Unknown query parameter: extra. {KNOWN}"),
@@ -36,7 +36,7 @@ def test_a_query_that_is_not_understood_is_refused_in_words_that_echo_no_value(q
     assert (problem.status, problem.error, problem.description) == (400, "invalid_request", description)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("query", "parsed"),
     [
         ("", Query()),

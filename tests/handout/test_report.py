@@ -3,12 +3,12 @@
 import hashlib
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.handout.answers import Problem
 from broker.handout.report import UNREADABLE, Report, fingerprint, parse_report
+from each_case import for_each
 
 TOKEN = "eyJ.s3cret-access-token.sig"
 PRINT = hashlib.sha256(TOKEN.encode()).hexdigest()[:12]
@@ -24,7 +24,7 @@ def test_a_token_is_meant_by_itself_or_by_its_fingerprint() -> None:
     assert fingerprint(TOKEN) == PRINT
 
 
-@pytest.mark.parametrize(
+@for_each(
     "body",
     [
         *(b"", b"{}", b"[]", b"null", b'"x"', b"{", b"x", b"\xff\xfe", b'{"access_token":"a"} '[:-3]),

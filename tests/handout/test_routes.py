@@ -1,6 +1,5 @@
 """Which path is which."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,9 +16,10 @@ from broker.handout.routes import (
     is_v1,
     match,
 )
+from each_case import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("path", "route", "name"),
     [
         ("/v1/tokens/users-api", TOKEN, "users-api"),
@@ -38,7 +38,7 @@ def test_a_path_has_one_route_and_perhaps_a_name(path: str, route: Route, name: 
     assert match(path) == (route, name)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         *("", "/", "/v1", "/v1/", "/v1/token/", "/v1/tokens", "/v1/tokens/a/", "/v1/tokens/a/rejected/"),
