@@ -14,6 +14,7 @@ from broker.keys.parse import parse, parse_public
 from broker.keys.private import Holder, UnusableError
 from broker.keys.watch import KeyFiles
 from broker.settings import KeySettings
+from each_case import for_each
 from key_forms import an_assertion, native, pem, private_members, public_members, segments, verifies
 
 RSA = native("RSA")
@@ -70,16 +71,16 @@ def test_a_jwk_with_a_member_type_is_a_jwk() -> None:
     assert parse(json.dumps(jwk).encode()).holder is None
 
 
-@pytest.mark.parametrize(("members", "name"), [(GOOGLE, "private_key"), (ZITADEL_USER, "key"), (ZITADEL_APP, "key")])
-@pytest.mark.parametrize("value", [None, "", 7, "AAAA"])
+@for_each(("members", "name"), [(GOOGLE, "private_key"), (ZITADEL_USER, "key"), (ZITADEL_APP, "key")])
+@for_each("value", [None, "", 7, "AAAA"])
 def test_a_file_without_its_pem_is_not_whole(members: dict[str, Any], name: str, value: object) -> None:
     said = refusal(members | {name: value})
     assert said.endswith(f'its member "{name}" is no PEM; download it again')
     assert said.startswith(f"is no whole key file of {'Google' if members is GOOGLE else 'Zitadel'}")
 
 
-@pytest.mark.parametrize(("members", "name"), FILES)
-@pytest.mark.parametrize("value", [None, "", 7, "a\nb", "x" * 256])
+@for_each(("members", "name"), FILES)
+@for_each("value", [None, "", 7, "a\nb", "x" * 256])
 def test_a_file_that_does_not_say_whose_it_is_is_not_whole(members: dict[str, Any], name: str, value: object) -> None:
     assert f'its member "{name}" does not say whose it is' in refusal(members | {name: value})
 

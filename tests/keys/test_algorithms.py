@@ -5,6 +5,7 @@ import pytest
 from broker.keys.algorithms import FITTING, choose
 from broker.keys.parse import parse
 from broker.keys.private import PrivateKey, UnusableError
+from each_case import for_each
 from key_forms import ALGORITHMS, KINDS, jwk, native
 
 OKTA = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
@@ -32,7 +33,7 @@ def test_a_key_that_nobody_says_anything_about_takes_the_most_common(kind: str, 
     assert choose(key(kind), configured=None, allowed=(), provider="generic") == expected
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@for_each("algorithm", ALGORITHMS)
 def test_the_configured_algorithm_goes_before_the_jwk_s_own(algorithm: str) -> None:
     own = {"RSA": "PS384", "Ed25519": "EdDSA"}.get(ALGORITHMS[algorithm])
     assert (
@@ -40,7 +41,7 @@ def test_the_configured_algorithm_goes_before_the_jwk_s_own(algorithm: str) -> N
     )
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@for_each("algorithm", ALGORITHMS)
 def test_the_jwk_s_own_algorithm_is_taken_where_the_provider_takes_it(algorithm: str) -> None:
     found = key(ALGORITHMS[algorithm], alg=algorithm)
     assert choose(found, configured=None, allowed=tuple(reversed(ALGORITHMS)), provider="generic") == algorithm
@@ -67,8 +68,8 @@ def test_a_configured_algorithm_that_the_provider_does_not_take_names_both() -> 
     assert "sign with PS256, but the provider okta takes RS256" in refusal(key("RSA"), configured="PS256")
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("configured", ["HS256", "none", "ES256K", "RS1"])
+@for_each("kind", KINDS)
+@for_each("configured", ["HS256", "none", "ES256K", "RS1"])
 def test_an_algorithm_that_does_not_fit_the_key_is_refused(kind: str, configured: str) -> None:
     said = refusal(key(kind), configured=configured)
     assert f"and not the configured algorithm {configured}" in said

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from broker.keys.certificate import DAY, Certificate, parse_certificate
 from broker.keys.private import UnusableError
 from certificates import certificate_of, pem_of
+from each_case import for_each
 from key_forms import KINDS, native, pem
 from programs.installed import needed
 
@@ -123,9 +124,7 @@ def test_a_flipped_byte_is_a_certificate_or_a_sentence(place: int, value: int) -
             assert found.x5t == base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
 
 
-@pytest.mark.parametrize(
-    ("life", "ahead"), [(730, 30), (365, 30), (120, 30), (90, 22.5), (47, 11.75), (7, 1.75), (1, 0.25)]
-)
+@for_each(("life", "ahead"), [(730, 30), (365, 30), (120, 30), (90, 22.5), (47, 11.75), (7, 1.75), (1, 0.25)])
 def test_it_is_told_a_month_ahead_or_a_quarter_of_its_life(life: float, ahead: float) -> None:
     certificate = Certificate(x5t="x", not_before=END - life * DAY, not_after=END)
     assert certificate.days_left(END - ahead * DAY) is None

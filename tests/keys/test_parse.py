@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from broker.keys.parse import parse
 from broker.keys.private import PrivateKey, UnusableError
+from each_case import for_each
 from key_forms import (
     FORMS,
     KINDS,
@@ -47,7 +48,7 @@ def refusal(content: bytes | str, **how: Any) -> str:
     return str(error)
 
 
-@pytest.mark.parametrize(("kind", "form"), KINDS_IN_FORMS)
+@for_each(("kind", "form"), KINDS_IN_FORMS)
 def test_every_form_gives_the_key_that_was_written(kind: str, form: str) -> None:
     key = native(kind)
     content = in_form(key, form)
@@ -71,8 +72,8 @@ PEM_SLIPS: dict[str, Callable[[str], str | bytes]] = {
 }
 
 
-@pytest.mark.parametrize("slip", SLIPS)
-@pytest.mark.parametrize(("kind", "form"), KINDS_IN_FORMS)
+@for_each("slip", SLIPS)
+@for_each(("kind", "form"), KINDS_IN_FORMS)
 def test_what_copying_leaves_behind_is_tolerated(slip: str, kind: str, form: str) -> None:
     content = in_form(native(kind), form)
     slipped = SLIPS[slip](content.decode())
@@ -80,8 +81,8 @@ def test_what_copying_leaves_behind_is_tolerated(slip: str, kind: str, form: str
     assert the_same(parse(slipped, passphrase=PASSPHRASE), native(kind))
 
 
-@pytest.mark.parametrize("slip", PEM_SLIPS)
-@pytest.mark.parametrize("form", [form for form in FORMS if not form.startswith("jwk")])
+@for_each("slip", PEM_SLIPS)
+@for_each("form", [form for form in FORMS if not form.startswith("jwk")])
 def test_line_ends_that_were_written_out_are_line_ends(slip: str, form: str) -> None:
     content = in_form(RSA, form)
     slipped = PEM_SLIPS[slip](content.decode())
@@ -225,7 +226,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
+@for_each("case", REFUSED)
 def test_what_is_no_usable_key_is_refused_with_a_sentence(case: str) -> None:
     content, expected = REFUSED[case]
     assert expected in refusal(content)
@@ -256,7 +257,7 @@ def test_the_private_one_of_two_keys_of_one_name_is_taken() -> None:
     assert the_same(parse(jwks({**public_members(EC), "kid": "a"}, A).encode(), kid="a"), EC)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("keys", "kid", "expected"),
     [
         ([A, B], None, "2 private signing keys, 'a', 'b'"),
