@@ -9,6 +9,7 @@ import pytest
 from broker.durations import Duration
 from broker.providers import PRESETS, Key
 from broker.settings import ALGORITHMS, ClientSettings, JwtBearer, TokenSettings
+from each_case import for_each
 from providers.written import load, text, whole
 
 OKTA_ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512")
@@ -75,7 +76,7 @@ def test_docusigns_audience_is_the_name_of_its_host(host: str, sent: str, tmp_pa
     assert client.assertion.audience == f"{sent}.docusign.com"
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@for_each("name", PRESETS)
 def test_a_preset_is_sound(name: str) -> None:
     preset = PRESETS[name]
     algorithms = preset.client.get("algorithms", [])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import RSAKey
 
+from each_case import for_each
 from key_forms import native, pem
 from providers.authentications import ASSERTION, EXCHANGE, Asserting, Entra
 from providers.grants import GOOGLE, GRANT, Digdir, DocuSign, Google, Salesforce, Zitadel
@@ -113,7 +114,7 @@ def asked(case: Case, *, claims: Change, header: Change, form: Change, signer: R
     return Asked({name: str(value) for name, value in fields.items() if value is not None}, [], {}, NOW)
 
 
-@pytest.mark.parametrize("name", CASES)
+@for_each("name", CASES)
 def test_a_right_request_is_granted(name: str) -> None:
     case = CASES[name]
     answer = case.judge().grant(asked(case, claims={}, header={}, form={}))
@@ -169,14 +170,14 @@ SPOILT: list[tuple[str, Change, Change, Change]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "claims", "header", "form"), SPOILT)
+@for_each(("name", "claims", "header", "form"), SPOILT)
 def test_a_spoilt_request_is_refused(name: str, claims: Change, header: Change, form: Change) -> None:
     case = CASES[name]
     with pytest.raises(Refused):
         case.judge().grant(asked(case, claims=claims, header=header, form=form))
 
 
-@pytest.mark.parametrize("name", CASES)
+@for_each("name", CASES)
 def test_the_signature_of_another_key_is_refused(name: str) -> None:
     case = CASES[name]
     with pytest.raises(Refused):
