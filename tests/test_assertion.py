@@ -12,6 +12,7 @@ from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry
 
 from broker.assertion import RESERVED, make_assertion
+from each_case import for_each
 from key_forms import ALGORITHMS, jwk, native, public_members, segments, verifies
 
 KEY = import_key(jwk(native("P-256")))
@@ -92,7 +93,7 @@ def test_further_claims_are_added_and_never_replace_ours(claims: dict[str, objec
     assert said == {name: value for name, value in claims.items() if name not in RESERVED} | ours
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@for_each("algorithm", ALGORITHMS)
 def test_every_algorithm_signs_without_a_warning(algorithm: str) -> None:
     key = native(ALGORITHMS[algorithm])
     wrapped = import_key(jwk(key))

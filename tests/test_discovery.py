@@ -17,6 +17,7 @@ from broker.events import Event, Warned
 from broker.settings import Http
 from broker.transport import Reply, Transport
 from broker.urls import host_of, is_loopback, is_usable
+from each_case import for_each
 from raw_server import RawServer, http, raw_server
 
 Documents = dict[str, Any]
@@ -252,7 +253,7 @@ async def test_a_server_that_is_down_is_a_network_fault() -> None:
             await discovery.token_endpoint()
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("body", "fault"),
     [
         (b"[]", "not_json"),

@@ -2,11 +2,11 @@
 
 from ipaddress import IPv4Address, IPv6Address
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.heads import REFUSALS, host_permitted, is_path
+from each_case import for_each
 
 PORTS = st.sampled_from(["", ":7180", ":80", ":65535"])
 
@@ -15,8 +15,8 @@ def permitted(host: str, *, any_address: bool = False) -> bool:
     return host_permitted([host], allowed={"broker.internal"}, any_address=any_address)
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]", "[0:0:0:0:0:0:0:1]"])
-@pytest.mark.parametrize("port", ["", ":7180"])
+@for_each("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]", "[0:0:0:0:0:0:0:1]"])
+@for_each("port", ["", ":7180"])
 def test_loopback_names_are_permitted_with_any_port(host: str, port: str) -> None:
     assert permitted(host + port)
 
@@ -26,7 +26,7 @@ def test_allowed_names_are_permitted_whatever_their_case() -> None:
     assert permitted("Broker.Internal:7180")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "host",
     [
         *("", "evil.example", "localhost.evil.example", "evil-localhost", "xlocalhost", "localhost@evil.example"),
@@ -60,7 +60,7 @@ def test_any_text_is_judged_and_none_but_the_known_is_permitted(host: str) -> No
         assert host.lower().startswith(("localhost", "127.", "[", "broker.internal"))
 
 
-@pytest.mark.parametrize("target", ["http://localhost/v1/token", "localhost:443", "*", "", "v1/token", "HTTPS://x/"])
+@for_each("target", ["http://localhost/v1/token", "localhost:443", "*", "", "v1/token", "HTTPS://x/"])
 def test_only_a_path_is_a_path(target: str) -> None:
     assert not is_path(target)
     assert is_path(f"/{target}")

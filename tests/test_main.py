@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from broker import __version__
 from broker.__main__ import COMMANDS, cli
 from broker.config.resolve import DEFAULT_PATH
+from each_case import for_each
 
 HEAVY = {"aiohttp", "asyncio", "authlib", "joserfc", "cryptography", "msgspec", "yaml", "prometheus_client", "rich"}
 ROOT = Path(__file__).parents[1]
@@ -49,7 +50,7 @@ def test_help_lists_every_command_with_its_purpose() -> None:
         assert purpose in text
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@for_each("name", COMMANDS)
 def test_every_command_explains_itself(name: str) -> None:
     code, text = run(name, "--help")
     assert code == 0
@@ -114,7 +115,7 @@ def printing(arguments: str, redirection: str, folder: Path, unbuffered: str = "
     return done.returncode, done.stderr
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+@pytest.mark.skipif(sys.platform != "linux", reason="platform: no /dev/full")
 @pytest.mark.parametrize(
     "arguments",
     [

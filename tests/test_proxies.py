@@ -1,12 +1,12 @@
 """NO_PROXY as clusters write it."""
 
-import pytest
 from yarl import URL
 
 from broker.proxies import is_excepted
+from each_case import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("no_proxy", "url", "excepted"),
     [
         ("", "https://idp.example.com/", False),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from broker.durations import Ahead
 from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at, shortest_pause
 from broker.tokens import Token
+from each_case import for_each
 
 AUTO = Ahead("auto")
 lifetimes = st.floats(min_value=1.0, max_value=315_360_000.0)
@@ -24,7 +25,7 @@ def a_token(lifetime: float, *, refresh_in: float | None = None, issued_at: floa
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("lifetime", "expected"),
     [(1, 0.5), (60, 30), (300, 150), (599, 299.5), (600, 300), (900, 300), (1200, 400), (3600, 1200), (86400, 3600)],
 )
@@ -64,9 +65,7 @@ def test_a_refresh_comes_neither_before_the_token_nor_within_its_lead(
         assert at <= refresh_in
 
 
-@pytest.mark.parametrize(
-    ("lifetime", "expected"), [(1, 0.25), (2, 0.5), (10, 1), (60, 3), (300, 15), (3600, 30), (86400, 30)]
-)
+@for_each(("lifetime", "expected"), [(1, 0.25), (2, 0.5), (10, 1), (60, 3), (300, 15), (3600, 30), (86400, 30)])
 def test_between_two_refreshes_there_is_a_pause(lifetime: float, expected: float) -> None:
     assert shortest_pause(lifetime) == expected
 
@@ -92,7 +91,7 @@ def test_a_fault_is_retried_after_one_second_at_the_soonest_and_five_minutes_at_
     assert 1.0 <= after_fault(attempt, left, draw) <= 300.0
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("attempt", "left", "longest"),
     [(1, 0, 2), (2, 0, 4), (3, 0, 8), (6, 0, 60), (50, 0, 60), (50, 100, 60), (50, 800, 200), (50, 86400, 300)],
 )
@@ -103,7 +102,7 @@ def test_faults_back_off_exponentially_and_slower_when_a_token_is_held(
     assert after_fault(attempt, left, 0.0) == 1.0
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("asked", "left", "expected"),
     [(0, 0, 1), (20, 0, 20), (600, 0, 60), (20, 100, 20), (90, 100, 50), (9000, 9000, 300)],
 )
@@ -113,7 +112,7 @@ def test_what_a_server_in_trouble_asks_for_is_granted_as_far_as_it_costs_no_toke
     assert after_fault(1, left, 0.0, asked) == expected
 
 
-@pytest.mark.parametrize(("left", "expected"), [(0, 15), (-5, 15), (40, 15), (100, 25), (1200, 300), (10_000, 300)])
+@for_each(("left", "expected"), [(0, 15), (-5, 15), (40, 15), (100, 25), (1200, 300), (10_000, 300)])
 def test_what_a_person_must_mend_is_retried_at_a_quarter_of_the_time_left(left: float, expected: float) -> None:
     assert after_refusal(left) == expected
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from broker.durations import Ahead, Duration, Wait
 from broker.settings import Settings
+from each_case import for_each
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "seconds"),
     [
         ("300s", 300),
@@ -30,7 +31,7 @@ def test_a_duration_is_seconds(text: str, seconds: float) -> None:
     assert Duration.parse(text) == seconds
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "sentence"),
     [
         (10, "10 has no unit; write 10s if seconds are meant"),
@@ -55,7 +56,7 @@ def test_a_duration_is_written_as_it_is_read(seconds: float) -> None:
     assert Duration.parse(str(duration)) == duration
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "written"),
     [("3600s", "1h"), ("90m", "90m"), ("61s", "61s"), ("0s", "0s"), ("1500ms", "1500ms"), ("2d", "48h")],
 )
@@ -75,7 +76,7 @@ def test_ahead_is_auto_a_share_or_a_duration(text: str, seconds: float | None) -
     assert Ahead.parse(text).of(3600) == seconds
 
 
-@pytest.mark.parametrize("text", ["20", "automatic", "%", "5 %", "", 20])
+@for_each("text", ["20", "automatic", "%", "5 %", "", 20])
 def test_what_is_no_ahead_is_refused_with_a_sentence(text: object) -> None:
     with pytest.raises(ValueError, match="is not auto, a duration like 5m, or a share of the lifetime like 20%"):
         Ahead.parse(text)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from broker.errors import ConfigError
 from broker.sockets import Bound, Tcp, Unix, _bind_tcp, bind_all, parse
+from each_case import for_each
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "api.sock"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("text", "address"),
     [
         ("localhost:7180", Tcp(("127.0.0.1", "::1"), 7180)),
@@ -57,7 +58,7 @@ def test_every_form_of_the_documentation_is_read(text: str, address: Tcp | Unix)
     assert parse(text) == address
 
 
-@pytest.mark.parametrize("text", ["", "localhost", "localhost:", "localhost:http", "localhost:65536", "a:-1", "a:²"])
+@for_each("text", ["", "localhost", "localhost:", "localhost:http", "localhost:65536", "a:-1", "a:²"])
 def test_what_is_no_address_is_explained_by_examples(text: str) -> None:
     with pytest.raises(ValueError, match="write it like localhost:7180"):
         parse(text)
@@ -242,7 +243,7 @@ def test_a_socket_that_another_broker_put_there_meanwhile_stays(path: Path) -> N
             assert path.exists()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="gives its rights away in a thread, so it must have some")
+@pytest.mark.skipif(os.getuid() != 0, reason="rights: only root has capabilities to drop")
 def test_lacking_rights_are_told_with_the_uid(path: Path) -> None:
     said: list[str] = []
 

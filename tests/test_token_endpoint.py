@@ -12,6 +12,7 @@ from broker.errors import RefusalError, ReplyError
 from broker.token_endpoint import parse_reply
 from broker.tokens import Token
 from broker.transport import Reply, retry_after
+from each_case import for_each
 
 SENT = 1_795_000_000.0
 GOOD: dict[str, Any] = {"access_token": "abc.def", "token_type": "Bearer", "expires_in": 3600, "scope": "a b"}
@@ -47,7 +48,7 @@ def test_the_token_type_is_compared_without_case(written: str) -> None:
     assert parse(a_reply({**GOOD, "token_type": written})).token_type == "Bearer"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("written", "lifetime"),
     [(60, 60), (60.5, 60.5), ("60", 60), (" 60 ", 60), ("59.5", 59.5), (0.01, 1), (1e12, 3.1536e8)],
 )
@@ -60,7 +61,7 @@ def test_an_unknown_lifetime_is_assumed_and_never_endless(body: object) -> None:
     assert parse(a_reply(body)).lifetime == 123.0
 
 
-@pytest.mark.parametrize("written", [True, -1, "-1", "soon", "", [], {}, 1e300, 10**400, "1e3", "0x10"])
+@for_each("written", [True, -1, "-1", "soon", "", [], {}, 1e300, 10**400, "1e3", "0x10"])
 def test_nonsense_as_a_lifetime_is_refused(written: object) -> None:
     with pytest.raises(ReplyError) as error:
         parse(a_reply({**GOOD, "expires_in": written}))
@@ -87,7 +88,7 @@ def test_nonsense_as_refresh_in_does_not_cost_the_token() -> None:
     assert parse(a_reply({**GOOD, "refresh_in": "later"})).refresh_in is None
 
 
-@pytest.mark.parametrize("text", ["", None, 7, True, ["x"], "a\nb", "a\x00b", "tökén", "a\rSet-Cookie: x"])
+@for_each("text", ["", None, 7, True, ["x"], "a\nb", "a\x00b", "tökén", "a\rSet-Cookie: x"])
 def test_an_access_token_is_a_string_that_cannot_break_a_header(text: object) -> None:
     with pytest.raises(ReplyError) as error:
         parse(a_reply({**GOOD, "access_token": text}))
@@ -106,7 +107,7 @@ def test_a_dpop_token_is_never_taken_for_a_bearer_token() -> None:
     assert error.value.fault == "dpop"
 
 
-@pytest.mark.parametrize("raw", [b"", b"<html>", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000])
+@for_each("raw", [b"", b"<html>", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000])
 def test_a_success_that_is_no_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(ReplyError) as error:
         parse(a_reply(raw=raw))
@@ -160,7 +161,7 @@ def test_a_refusal_without_words_is_a_refusal(raw: bytes) -> None:
     assert error.value.error == ""
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("headers", "seconds"),
     [
         ({"Retry-After": "30"}, 30),
