@@ -1,7 +1,6 @@
 """`POST /oauth2/token` and its metadata: for OAuth 2.0 clients as they are (RFC 6749 section 4.4, RFC 8414)."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -114,7 +113,7 @@ def _credentials(head: Head, parameters: Mapping[str, str]) -> tuple[str | None,
     scheme, _, text = headers[0].partition(" ")
     try:
         user, colon, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no Base64, no UTF-8, or not even ASCII
         return client_id, (NOBODYS,)
     if scheme.lower() != "basic" or not colon:
         return client_id, (NOBODYS,)

@@ -137,6 +137,7 @@ def test_an_unknown_name_and_a_wrong_secret_get_the_same_answer(guarded: Endpoin
         guarded.post(GRANT | {"client_id": "users", "client_assertion": SECRET}),
         guarded.post(GRANT | {"client_id": "users"}, ("Authorization", f"Bearer {SECRET}")),
         guarded.post(GRANT, ("Authorization", "Basic !!!")),
+        guarded.post(GRANT, ("Authorization", "Basic dXNlcnM6\udc80")),
         guarded.post(GRANT, ("Authorization", "Basic " + base64.b64encode(b"users").decode())),
         guarded.post(GRANT | {"client_id": "users"}, uid=1001),
     ]
