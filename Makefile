@@ -23,19 +23,21 @@ help: ## List the targets
 demo: $(RUNTIME) ## See it work: a token kept fresh for a minute (SECONDS=0: until Ctrl-C); needs no account
 	@$(BIN)/token-broker demo --seconds $(SECONDS)
 
-PYTEST = $(BIN)/pytest -n 2 --dist worksteal --durations 10 --cov
+# Branch coverage doubles the time of the tests, so only COVERAGE=1 collects it, and `coverage` judges the sum of all groups.
+COVERED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0 $(1))
+PYTEST = $(BIN)/pytest -n 2 --dist worksteal --durations 10
 
-test: $(DEV) ## Run the tests that take 3 minutes together, with branch coverage
-	$(PYTEST) -m "not slow and not interop"
+test: $(DEV) ## Run the tests that need no further program, in 3 minutes
+	$(PYTEST) -m "not slow and not interop" $(call COVERED)
 
-# These two add to the coverage of what ran before; only the sum says something, and `coverage` judges it.
 test-all: test ## Run `test`, then long proofs, browsers, Helm, containers, snippets of the documents, new clones
-	$(PYTEST) -m "slow and not interop" --cov-append --cov-report= --cov-fail-under=0
+	$(PYTEST) -m "slow and not interop" $(call COVERED,--cov-append)
+	FUZZ_EXAMPLES=50 $(PYTEST) tests/fuzz
 
 interop: $(DEV) ## Run the tests with real authorization servers that others wrote
-	$(PYTEST) -m interop --cov-append --cov-report= --cov-fail-under=0
+	$(PYTEST) -m interop $(call COVERED,--cov-append)
 
-coverage: $(DEV) ## Judge the branch coverage of all groups that ran
+coverage: $(DEV) ## Judge the branch coverage of the groups that ran before with COVERAGE=1
 	$(BIN)/coverage report
 
 lint: $(DEV) ## Check style, types, the import contract, lock files and generated files

@@ -219,6 +219,7 @@ def chunks_of(descriptor: int) -> Iterator[bytes]:
         yield chunk
 
 
+@pytest.mark.slow
 def test_on_a_terminal_it_draws_the_token_and_gives_the_cursor_back() -> None:
     code, sent = watched(until="Token 2 replaces token 1")
     assert code == 0
@@ -230,6 +231,7 @@ def test_on_a_terminal_it_draws_the_token_and_gives_the_cursor_back() -> None:
     assert "never missed a token" in sent
 
 
+@pytest.mark.slow
 def test_without_colour_and_on_a_narrow_terminal_it_still_draws() -> None:
     code, sent = watched(until=r"\d s left(?!,)", columns=40, env={"NO_COLOR": "1"})
     assert code == 0
@@ -238,6 +240,7 @@ def test_without_colour_and_on_a_narrow_terminal_it_still_draws() -> None:
     assert not re.search(r"\x1b\[[0-9;]*3\d[;m]", sent)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_knows_ascii_only_is_sent_no_more() -> None:
     code, sent = watched(until=r"#+\|?#* *", env={"PYTHONIOENCODING": "ascii"})
     assert code == 0

@@ -16,13 +16,16 @@ def assert_no_assertion_was_sent_twice(day: Day) -> None:
     assert day.server.journal.repeated == 0
 
 
-async def test_a_quiet_day_of_five_minute_tokens_is_all_good_answers_with_time_to_spare(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [6 * HOUR, pytest.param(DAY, marks=pytest.mark.slow)])
+async def test_a_quiet_day_of_five_minute_tokens_is_all_good_answers_with_time_to_spare(
+    tmp_path: Path, seconds: float
+) -> None:
     async with a_day(tmp_path, lifetime=300) as day:
-        answers = await day.poll(DAY)
+        answers = await day.poll(seconds)
         assert day.statuses == {200: len(answers)}
         assert min(answer.left for answer in answers) >= 148
         assert all(abs(answer.left - answer.expires_in) <= 1.5 for answer in answers)
-        assert DAY / 150 <= len(day.seen(Refreshed)) <= DAY / 119
+        assert seconds / 150 <= len(day.seen(Refreshed)) <= seconds / 119
         assert day.server.journal.total == len(day.seen(Refreshed))
         assert_no_assertion_was_sent_twice(day)
 
@@ -178,6 +181,7 @@ async def test_an_answer_lost_after_the_work_is_asked_again_with_a_new_assertion
         assert_no_assertion_was_sent_twice(day)
 
 
+@pytest.mark.slow
 async def test_two_hundred_tokens_through_an_hour_of_trouble_stay_within_the_contract(tmp_path: Path) -> None:
     """Every answer is a usable token or an honest 503; requests stay below one per token and refresh, plus retries."""
     async with a_day(tmp_path, lifetime=300, tokens=200) as day:

@@ -22,6 +22,7 @@ async def call(day: Day) -> int:
         return answer.status
 
 
+@pytest.mark.slow
 async def test_half_a_day_with_a_nonce_that_changes_every_three_hours_misses_no_call(tmp_path: Path) -> None:
     async with a_day(tmp_path, dpop=True) as day:
         for hour in range(12):

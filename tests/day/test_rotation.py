@@ -14,7 +14,7 @@ from day.virtual_day import DAY, HOUR, MINUTE, Day, a_day, write_key
 
 pytestmark = pytest.mark.looptime
 
-A_DAY = pytest.param(DAY, marks=pytest.mark.slow)
+LONG = [pytest.param(lag, marks=pytest.mark.slow) for lag in (6 * HOUR, DAY)]
 Jwk = dict[str, object]
 
 
@@ -68,7 +68,7 @@ def accepted(day: Day) -> list[str | None]:
     return [event.kid for event in day.seen(KeyAccepted)]
 
 
-@pytest.mark.parametrize("lifetime", [60, 300, 3600])
+@pytest.mark.parametrize("lifetime", [60, 300, pytest.param(3600, marks=pytest.mark.slow)])
 async def test_saved_keys_are_rotated_again_and_again_and_nobody_notices(tmp_path: Path, lifetime: float) -> None:
     async with a_day(tmp_path, lifetime=lifetime) as day:
         kids = [f"k{number}" for number in range(1, 5)]
@@ -87,7 +87,7 @@ async def test_saved_keys_are_rotated_again_and_again_and_nobody_notices(tmp_pat
         assert_nobody_noticed(day)
 
 
-@pytest.mark.parametrize("lag", [0, 10 * MINUTE, 6 * HOUR, A_DAY])
+@pytest.mark.parametrize("lag", [0, 10 * MINUTE, *LONG])
 async def test_a_jwks_behind_a_url_is_rotated_and_nobody_notices(tmp_path: Path, lag: float) -> None:
     async with a_day(tmp_path, lifetime=300) as day, behind_url(day, lag=lag) as host:
         new = write_key(tmp_path / "next.jwk", "k2")
@@ -102,7 +102,7 @@ async def test_a_jwks_behind_a_url_is_rotated_and_nobody_notices(tmp_path: Path,
         assert_nobody_noticed(day)
 
 
-@pytest.mark.parametrize("lag", [10 * MINUTE, 6 * HOUR, A_DAY])
+@pytest.mark.parametrize("lag", [10 * MINUTE, *LONG])
 async def test_a_key_that_is_used_before_the_provider_has_read_it_costs_a_request_an_hour(
     tmp_path: Path, lag: float
 ) -> None:
@@ -118,6 +118,7 @@ async def test_a_key_that_is_used_before_the_provider_has_read_it_costs_a_reques
         assert_nobody_noticed(day)
 
 
+@pytest.mark.slow
 async def test_a_document_that_has_the_new_key_in_the_place_of_the_old_one_is_survived(tmp_path: Path) -> None:
     """Not as told to: the old key is refused from the moment on at which the new one is known."""
     async with a_day(tmp_path, lifetime=300) as day, behind_url(day, lag=3 * HOUR) as host:
@@ -127,6 +128,7 @@ async def test_a_document_that_has_the_new_key_in_the_place_of_the_old_one_is_su
         assert_nobody_noticed(day)
 
 
+@pytest.mark.slow
 async def test_a_provider_whose_machines_remember_for_different_times_is_not_noticed(tmp_path: Path) -> None:
     """Every minute another machine answers; the first of two knows the new key an hour after the other."""
     async with a_day(tmp_path, lifetime=120) as day:
@@ -143,6 +145,7 @@ async def test_a_provider_whose_machines_remember_for_different_times_is_not_not
         assert_nobody_noticed(day)
 
 
+@pytest.mark.slow
 async def test_a_new_key_that_nobody_registers_is_told_every_hour_and_costs_no_answer(tmp_path: Path) -> None:
     async with a_day(tmp_path, lifetime=300) as day:
         write_key(day.key_file, "k2")
@@ -153,6 +156,7 @@ async def test_a_new_key_that_nobody_registers_is_told_every_hour_and_costs_no_a
         assert_nobody_noticed(day)
 
 
+@pytest.mark.slow
 async def test_a_rotation_that_is_given_up_leaves_everything_as_it_was(tmp_path: Path) -> None:
     async with a_day(tmp_path, lifetime=300) as day:
         before = day.key_file.read_text()

@@ -4,10 +4,13 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
+
 from broker.devserver import DevServer
 from e2e.processes import config, get, run, started, write_key
 
 ONE, TWO = "one-0123456789abcdef", "two-0123456789abcdef"
+pytestmark = pytest.mark.slow
 CALLERS = 'callers: {{reports: {{secret_file: {folder}/secret{more}}}}}, listen: ["127.0.0.1:0"]'
 
 

@@ -15,6 +15,7 @@ from broker.devserver import DevServer
 from e2e.processes import Running, get, started, write_key
 from key_forms import segments
 
+pytestmark = pytest.mark.slow
 USERS = "/api/v1/users"
 
 

@@ -269,6 +269,7 @@ async def test_variables_alone_are_enough(tmp_path: Path) -> None:
             assert event["reason"] == "audience_refused"
 
 
+@pytest.mark.slow
 async def test_a_changed_configuration_file_is_told_and_not_applied(tmp_path: Path) -> None:
     async with DevServer() as server:
         register(server, write_key(tmp_path / "key.jwk"))

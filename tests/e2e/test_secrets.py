@@ -24,6 +24,7 @@ from certificates import certificate_of, pem_of
 from e2e.processes import COMMAND, Running, config, started, write_key
 from key_forms import jwk, native, pem, private_members
 
+pytestmark = pytest.mark.slow
 CONFIG = """\
 api: {{listen: ["127.0.0.1:0"], callers: {{reports: {{secret_file: {here}/caller}}}}}}
 admin: {{listen: ["127.0.0.1:0"]}}

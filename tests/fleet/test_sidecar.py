@@ -54,7 +54,8 @@ def simulated(lifetime: float, seed: int) -> list[tuple[float, str]]:
     return server.asked
 
 
-@pytest.mark.parametrize("lifetime", [pytest.param(300.0, marks=pytest.mark.slow), HOUR])
+@pytest.mark.slow
+@pytest.mark.parametrize("lifetime", [300.0, HOUR])
 async def test_it_makes_the_attempts_of_a_running_broker_through_hours_of_trouble(
     tmp_path: Path, lifetime: float
 ) -> None:

@@ -28,7 +28,7 @@ from fuzz.entitled import CALLER, CANARY, EMPTY, LONGEST_BODY, OPEN, TOKENS, USE
 from fuzz.strangers import GOOD, TRACES, Conversation, built, conversations, requests
 from raw_http import Wire, get, wire
 
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "5"))
 #: Seconds within which a conversation is over, whatever was said: the longest limit below, and the listener's linger.
 PATIENCE = 6.0
 LIMITS = Limits(body=LONGEST_BODY, head_timeout=Duration(0.4), body_timeout=Duration(0.4), idle_timeout=Duration(0.6))

@@ -81,6 +81,7 @@ async def test_what_nobody_foresaw_is_a_refusal_without_its_text_and_keeps_the_k
 
 
 @pytest.mark.looptime
+@pytest.mark.slow
 async def test_a_lost_volume_is_told_once_and_its_key_stays(mount: Mount) -> None:
     file = mount.folder / "key"
     async with watched(KeySettings(file=str(file), passphrase_file=str(mount.folder / "word"))) as it:
@@ -119,6 +120,7 @@ async def test_a_lost_volume_never_holds_up_the_loop(mount: Mount) -> None:
 
 
 @pytest.mark.looptime
+@pytest.mark.slow
 async def test_no_more_threads_hang_than_one_for_each_entry_and_one_that_looked(mount: Mount) -> None:
     async with watched(KeySettings(file=str(mount.folder / "key"))) as it:
         mount.answers.clear()

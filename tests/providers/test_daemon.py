@@ -19,6 +19,7 @@ from providers.grants import GRANT, Salesforce
 from providers.jwts import Jwt, Refused, read, sha256
 from providers.servers import Server, serving
 
+pytestmark = pytest.mark.slow
 NOT_A_JWT = Refused("not a JWT")
 
 
