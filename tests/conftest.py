@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ PERMITTED = ("platform: ", "rights: ")
 # Otherwise pytest-asyncio's first look at "the current loop" makes one that nobody closes, and the ResourceWarning for
 # it surfaces in whatever test the garbage collector happens to run.
 asyncio.set_event_loop(None)
+
+# A shell without job control has what it starts with `&` ignore these, and so would the processes under test.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 # The shared machines of CI stall for longer than hypothesis' deadline; what is bounded is the number of examples.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -329,7 +329,6 @@ def cores(tmp_path: Path) -> Path:
     """A folder to crash in, on a machine where crashes leave cores."""
     folder = tmp_path / "cores"
     folder.mkdir()
-    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell without job control ignores it in what it starts with `&`
     with child(tmp_path, sys.executable, "-c", "import os; os.abort()") as ordinary:
         if not dumped_core(ordinary):
             pytest.skip("platform: no process leaves a core on this machine")
