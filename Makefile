@@ -95,17 +95,19 @@ clean: ## Remove all that these targets made
 # --no-deps: the lock files are complete. A pip that resolves, such as 23.2, looks up extras anew and then asks for the
 # hashes of releases that came after the lock. `pip check` finds what a lock file lacks.
 INSTALL = $(BIN)/python -m pip install --quiet --no-deps
+CHECK = $(BIN)/python -m pip check || \
+  { echo 'A package that the lock files name no longer may be in the way; `make clean` removes it.' >&2; false; }
 
 # Two steps, because pip refuses a project without a hash beside requirements with one.
 $(RUNTIME): pyproject.toml requirements/runtime.txt requirements/build.txt | $(BIN)/python
 	$(INSTALL) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
 	$(INSTALL) --no-build-isolation --editable .
-	$(BIN)/python -m pip check
+	@$(CHECK)
 	@touch $@
 
 $(DEV): requirements/dev.txt $(RUNTIME)
 	$(INSTALL) --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip check
+	@$(CHECK)
 	@touch $@
 
 $(BIN)/python:
