@@ -4,7 +4,7 @@ The head was written by a stranger: nothing of it is ever repeated, neither in a
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -22,6 +22,18 @@ REFUSALS = (
     "caller",  # a caller's secret is needed, and is missing or wrong
     "permission",  # the caller is not on the token's list, or wants a proof for somewhere else than `dpop.targets`
 )
+
+#: Fields that only a proxy sets, to name the client or itself. The one list for both listeners; `*` is any ending.
+FORWARDING_FIELDS = (
+    "Forwarded",
+    "X-Forwarded-*",
+    "Via",
+    "X-Real-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "X-Envoy-External-Address",
+)
+_FORWARDING = [(f"\n{name.lower()}\n".removesuffix("*\n"), name) for name in FORWARDING_FIELDS]
 
 # RFC 9110 section 7.2: uri-host [":" port]; registered names as DNS has them.
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNORECASE)
@@ -61,6 +73,16 @@ def host_permitted(hosts: Sequence[str], *, allowed: Collection[str], any_addres
         return True
     address = _address(name)
     return address is not None and (any_address or address.is_loopback)
+
+
+def forwarding_field(names: Iterable[str]) -> str | None:
+    """The first of `FORWARDING_FIELDS`, in its spelling, that is among these field names; `None` if there is none."""
+    # One string to search is a third of the price of a loop over the names; no name holds a line break.
+    lines = "\n".join(("", *names, "")).lower()
+    for part, field in _FORWARDING:
+        if part in lines:
+            return field
+    return None
 
 
 def _address(name: str) -> IPv4Address | IPv6Address | None:

@@ -12,7 +12,7 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 from broker.admin import status
 from broker.admin.health import Verdict
 from broker.events import Observer, Refused, Served
-from broker.heads import host_permitted, is_path
+from broker.heads import forwarding_field, host_permitted, is_path
 from broker.listener import over_unix
 
 #: The label `route` of the metrics, every one there is.
@@ -38,9 +38,6 @@ STATUS = (
     "admin.status in the broker's configuration says who else may read it."
 )
 NO_KEY = "No key of this client is loaded; the event key_refused in the broker's log says why."
-
-#: How the fields begin by which proxies tell that they ask for somebody else, or mark what they pass on.
-PROXIED = ("forwarded", "via", "x-envoy-", "x-forwarded-", "x-real-ip")
 
 #: Seconds for which an authorization server may remember the public keys: a new key has to be seen soon.
 JWKS_MAX_AGE = 60
@@ -149,8 +146,9 @@ class Admin:
         if self._status != "loopback":
             return self._status == "any"
         # A proxy beside us (a service mesh) makes everyone look local.
-        proxied = any(name.lower().startswith(PROXIED) for name in request.headers)
-        return not proxied and (over_unix(request) or _is_ours(request.remote or ""))
+        if forwarding_field(request.headers) or any(name.lower().startswith("x-envoy-") for name in request.headers):
+            return False
+        return over_unix(request) or _is_ours(request.remote or "")
 
 
 def _route(segments: list[str]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from broker.handout.head import Head
 from broker.handout.routes import OAUTH, is_v1
-from broker.heads import Refusal, host_permitted, is_path
+from broker.heads import FORWARDING_FIELDS, Refusal, host_permitted, is_path
 
 
 def _forbidden(reason: str, description: str) -> Refusal:
@@ -25,10 +25,11 @@ HOST = _forbidden(
     "There must be one Host header, with localhost or a loopback address. To be reached by another name, add that "
     "name to api.allowed_hosts in the broker's configuration.",
 )
-FORWARDED = _forbidden(
-    "forwarded",
-    "The request carries X-Forwarded-*, Forwarded or Via, so a proxy passed it on. Ask the broker directly.",
-)
+#: By the field that gives the proxy away.
+FORWARDED = {
+    name: _forbidden("forwarded", f"The request carries {name}, so a proxy passed it on. Ask the broker directly.")
+    for name in FORWARDING_FIELDS
+}
 BROWSER = _forbidden(
     "browser",
     "The request carries Origin or Sec-Fetch-Site, so a web page caused it. Tokens are not for browsers; ask from a "
@@ -66,7 +67,7 @@ class Guard:
         if not over_unix and not self._permits(head.values("host")):
             return HOST
         if head.forwarded and path != OAUTH.label:
-            return FORWARDED
+            return FORWARDED[head.forwarded]
         if head.browser:
             return BROWSER
         return self._of_v1(method, head) if is_v1(path) else None

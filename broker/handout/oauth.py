@@ -154,8 +154,9 @@ class TokenEndpoint:
             self._observe(Refused(reason="caller"))
             return failure("json", caller)
         if head.forwarded and not self._proves(asked):
-            self._observe(Refused(reason=FORWARDED.reason))
-            return failure("json", Problem(FORWARDED.status, FORWARDED.error, FORWARDED.description))
+            refusal = FORWARDED[head.forwarded]
+            self._observe(Refused(reason=refusal.reason))
+            return failure("json", Problem(refusal.status, refusal.error, refusal.description))
         found = self._find(asked, caller)
         if isinstance(found, Problem):
             return failure("json", found)

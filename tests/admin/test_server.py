@@ -263,6 +263,8 @@ BY_A_PROXY = pytest.mark.parametrize(
         "Via: 1.1 mesh",
         "X-Real-IP: 10.0.0.9",
         "X-Envoy-External-Address: 10.0.0.9",
+        "True-Client-IP: 10.0.0.9",
+        "cf-connecting-ip: 10.0.0.9",
         "x-envoy-internal: true",
     ],
 )

@@ -20,6 +20,8 @@ SCOPES = {"a", "b"}
 BASIC = base64.b64encode(f"{USERS}:{CALLER}".encode()).decode()
 LONGEST_BODY = 2048
 FORM = "application/x-www-form-urlencoded"
+#: Beside X-Forwarded-*. Written out again: the fuzz must not inherit an omission of the broker's own list.
+PROXY_FIELDS = ("forwarded", "via", "x-real-ip", "true-client-ip", "cf-connecting-ip", "x-envoy-external-address")
 
 _HOST = re.compile(r"(localhost|127(\.[0-9]+){3}|\[[0-9a-f:.]+\])(:[0-9]+)?", re.IGNORECASE)
 _HEAD = re.compile(rb"(?=(?:GET|POST) [^ \r\n]+ HTTP/1\.[01]\r\n)")
@@ -91,7 +93,7 @@ def entitled(head: bytes, body: bytes) -> str | None:
 
     if not _HOST.fullmatch(only("host") or "") or {"origin", "sec-fetch-site"} & set(names):
         return None
-    passed_on = any(name in ("via", "forwarded") or name.startswith("x-forwarded-") for name in names)
+    passed_on = any(name in PROXY_FIELDS or name.startswith("x-forwarded-") for name in names)
     if path == "/oauth2/token":
         return _by_oauth(method, only("content-type") or "", only("authorization"), "authorization" in names, body)
     if passed_on or method != "GET" or (only("metadata") or "").lower() != "true":

@@ -47,6 +47,7 @@ EXTRAS = [
     field(name, value)
     for name, value in (
         *(("X-Forwarded-For", CANARY), ("X-Forwarded-Proto", "https"), ("X-Forwarded", "1"), ("Via", "1.1 a")),
+        *(("X-Real-IP", "a"), ("True-Client-IP", "a"), ("CF-Connecting-IP", "a"), ("X-Envoy-External-Address", "a")),
         *(("Forwarded", "for=a"), ("Origin", "null"), ("Origin", f"http://{CANARY}"), ("Sec-Fetch-Site", "none")),
         *(("Sec-Fetch-Mode", "cors"), ("Upgrade", "h2c"), ("traceparent", TRACES[0]), ("Cookie", CANARY * 9)),
         *(("Accept", "*/*"), ("Accept", "text/plain"), ("Accept", "image/png"), ("Content-Encoding", "gzip")),

@@ -40,6 +40,7 @@ FIELDS = [
     "Origin: http://evil.example",
     "Via: 1.1 proxy",
     "X-Forwarded-For: 10.0.0.1",
+    "X-Real-IP: 10.0.0.1",
     "Sec-Fetch-Site: none",
     "traceparent: @",
     "traceparent: @",

@@ -19,6 +19,7 @@ from broker.handout.callers import Callers
 from broker.handout.head import Head
 from broker.handout.oauth import FORM, TokenEndpoint, read
 from broker.handout.tokens import Tokens
+from broker.heads import FORWARDING_FIELDS
 from broker.settings import CallerSettings, TokenSettings
 from broker.store import Store
 from broker.tokens import Token
@@ -204,8 +205,9 @@ def test_no_token_is_told_with_when_to_come_back(guarded: Endpoint) -> None:
     assert guarded.told == []
 
 
-def test_a_proxy_on_the_way_needs_a_callers_secret(opened: Endpoint) -> None:
-    by_proxy = ("X-Forwarded-For", "10.0.0.1")
+@pytest.mark.parametrize("name", [name.replace("*", "For") for name in FORWARDING_FIELDS])
+def test_a_proxy_on_the_way_needs_a_callers_secret(opened: Endpoint, name: str) -> None:
+    by_proxy = (name, "10.0.0.1")
     assert opened.post(IN_FORM, by_proxy)[0] == 200
     assert opened.error(GRANT | {"client_id": "default"}, by_proxy) == (403, "forbidden")
     assert opened.told[-1] == Refused(reason="forwarded")
