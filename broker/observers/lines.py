@@ -82,15 +82,16 @@ MINUTE, HOUR = 60.0, 3600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What is to be written, unless it repeats what was written less than `pause` seconds ago.
+    """What is to be written, unless it repeats the last line about its `subject`, less than `pause` seconds old.
 
-    `same` identifies that: lines with an equal one say the same. Without it every one is written.
+    It repeats that if its `cause` is the same. Without a subject every line is written.
     """
 
     level: Level
     event: str
     fields: dict[str, Value]
-    same: tuple[str, ...] = ()
+    subject: tuple[str, ...] = ()
+    cause: str = ""
     pause: float = 0.0
 
 
@@ -110,8 +111,8 @@ def line_of(event: Event, *, now: float, wall: float) -> Line:
     if level in ("warning", "error") and event.name in FIXES:
         values["fix"] = FIXES[event.name]
     ordered = {name: values[name] for name in FIRST if name in values} | values
-    same, pause = repetition(event)
-    return Line(level=level, event=event.name, fields=ordered, same=same, pause=pause)
+    subject, cause, pause = repetition(event)
+    return Line(level=level, event=event.name, fields=ordered, subject=subject, cause=cause, pause=pause)
 
 
 def diagnosed(diagnosis: Diagnosis) -> dict[str, Value]:
@@ -135,28 +136,31 @@ def level_of(event: Event) -> Level:
             return LEVELS[event.name]
 
 
-def repetition(event: Event) -> tuple[tuple[str, ...], float]:
-    """`same` and `pause` of the event's line."""
-    same: tuple[str, ...] = ()
-    pause = 5 * MINUTE
+def repetition(event: Event) -> tuple[tuple[str, ...], str, float]:
+    """`subject`, `cause` and `pause` of the event's line.
+
+    What strangers can cause has no `cause`: by taking turns they would write a line for each request.
+    """
+    subject: tuple[str, ...] = ()
+    cause, pause = "", 5 * MINUTE
     match event:
         case RefreshFailed():
-            same = (event.token, event.diagnosis.reason)
+            subject, cause = (event.token,), event.diagnosis.reason
         case KeyRefused():
-            same = (event.client, event.file, event.detail)
+            subject, cause = (event.client, event.file), event.detail
         case CallerRefused():
-            same = (event.caller, event.detail)
+            subject, cause = (event.caller,), event.detail
         case SinkFailed():
-            same = (event.file, event.detail)
+            subject, cause = (event.file,), event.detail
         case ClockMeasured():
-            same, pause = (event.client, str(event.used)), HOUR
+            subject, pause = (event.client, str(event.used)), HOUR
         case Refused():
-            same, pause = (event.reason,), MINUTE
+            subject, pause = (event.reason,), MINUTE
         case Crashed():
-            same, pause = (event.where, event.error), MINUTE
+            subject, pause = (event.where, event.error), MINUTE
         case _:
-            return (), 0.0
-    return (event.name, *same), pause
+            return (), "", 0.0
+    return (event.name, *subject), cause, pause
 
 
 def timestamp(epoch: float, timespec: Literal["seconds", "milliseconds"] = "seconds") -> str:

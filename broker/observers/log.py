@@ -47,7 +47,7 @@ class Stream(Protocol):
     """Where lines go: bytes, and unbuffered."""
 
     def write(self, data: bytes, /) -> int | None:
-        """Write; how many bytes were taken."""
+        """Write, and return how many bytes were taken."""
 
     def isatty(self) -> bool:
         """Whether a person is watching."""
@@ -62,9 +62,10 @@ def stdout() -> Stream:
 
 @dataclass(slots=True)
 class Said:
-    """A line that was written `at`, and how many like it were held back since."""
+    """The last line about a subject: when it was written, its cause, and how many like it were held back since."""
 
     at: float
+    cause: str
     held_back: int = 0
 
 
@@ -114,19 +115,25 @@ class Log:
         """Write `line` if it is loud enough (`always`: even if not) and says something new."""
         if LOUDNESS[line.level] < self._threshold and not always:
             return
-        now, wall = self._now(), self._wall()
-        if line.same:
-            said = self._said.get(line.same)
-            if said and now - said.at < line.pause:
-                said.held_back += 1
-                return
-            self._said[line.same] = Said(now)
-            if said and said.held_back:
-                line = replace(line, fields=line.fields | {"repeats": said.held_back})
-        data = (text_of(line, wall) if self._text else json_of(line, wall)).encode()
+        now = self._now()
+        if line.subject:
+            said = self._said.get(line.subject)
+            if said and said.cause == line.cause:
+                if now - said.at < line.pause:
+                    said.held_back += 1
+                    return
+                if said.held_back:
+                    line = replace(line, fields=line.fields | {"repeats": said.held_back})
+            self._said[line.subject] = Said(now, line.cause)
+        data = self._encode(line)
         with suppress(OSError, ValueError):  # ValueError: the stream is closed
-            while taken := self._stream.write(data):
+            while data and (taken := self._stream.write(data)):
                 data = data[taken:]
+        if data:  # dropped: the next one like it is no repetition
+            self._said.pop(line.subject, None)
+
+    def _encode(self, line: Line) -> bytes:
+        return (text_of(line, self._wall()) if self._text else json_of(line, self._wall())).encode()
 
     def _remember(self, event: Event, now: float) -> dict[str, Value]:
         """Keep account of what is wrong, and give the fields that only this account has."""
@@ -155,9 +162,9 @@ class Log:
                 pass
         return {}
 
-    def _forget(self, *same: str) -> None:
+    def _forget(self, *subject: str) -> None:
         """It is mended: if it breaks again, that is news."""
-        for known in [known for known in self._said if known[: len(same)] == same]:
+        for known in [known for known in self._said if known[: len(subject)] == subject]:
             del self._said[known]
 
 
@@ -176,8 +183,8 @@ class LibraryHandler(logging.Handler):
         if error:
             fields["error"] = type(error).__name__
         level: Level = "error" if record.levelno >= logging.ERROR else "warning"
-        same = ("library", *fields.values())
-        self._log.write(Line(level=level, event="library", fields={**fields}, same=same, pause=MINUTE))
+        subject = ("library", *fields.values())
+        self._log.write(Line(level=level, event="library", fields={**fields}, subject=subject, pause=MINUTE))
 
 
 def json_of(line: Line, wall: float) -> str:

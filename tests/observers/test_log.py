@@ -177,14 +177,24 @@ def test_an_unchanged_failure_is_said_once_and_then_every_five_minutes_with_a_co
     assert [line.get("repeats") for line in scene.lines] == [None, 29, 29, 29]
 
 
-def test_another_reason_is_said_at_once_and_taking_turns_is_no_news() -> None:
+def test_cause_that_comes_back_after_another_is_logged_again() -> None:
     scene = Scene()
-    scene.tell(failed(), failed(diagnosis=TIMEOUT), failed(), failed(diagnosis=TIMEOUT), failed("other"))
-    assert [(line["token"], line["reason"]) for line in scene.lines] == [
-        ("users", "signature_refused"),
-        ("users", "timeout"),
-        ("other", "signature_refused"),
+    scene.tell(failed(), failed(), failed(diagnosis=TIMEOUT), failed("other"), failed(), failed(), failed("other"))
+    scene.time += 300
+    scene.tell(failed())
+    assert [(line["token"], line["reason"], line.get("repeats")) for line in scene.lines] == [
+        ("users", "signature_refused", None),
+        ("users", "timeout", None),
+        ("other", "signature_refused", None),
+        ("users", "signature_refused", None),
+        ("users", "signature_refused", 1),
     ]
+
+
+def test_strangers_who_take_turns_write_no_line_for_each_request() -> None:
+    scene = Scene()
+    scene.tell(*[Refused(reason="host"), Refused(reason="browser")] * 100)
+    assert [line["reason"] for line in scene.lines] == ["host", "browser"]
 
 
 def test_recovery_tells_how_long_the_failure_lasted() -> None:
@@ -237,6 +247,7 @@ def test_a_broken_key_file_is_said_once_and_again_when_it_breaks_again() -> None
     assert [(line["event"], line.get("detail")) for line in scene.lines] == [
         ("key_refused", "/key: is empty."),
         ("key_refused", "/key: is no key."),
+        ("key_refused", "/key: is empty."),
         ("key_loaded", None),
         ("key_refused", "/key: is empty."),
     ]
@@ -394,6 +405,23 @@ def test_a_full_disk_costs_nothing() -> None:
         Log(stream, LogSettings(format="json"), now=lambda: NOW, wall=lambda: WALL)(refreshed())
 
 
+def test_failure_whose_line_was_dropped_is_not_held_back(tmp_path: Path) -> None:
+    class Disk(io.FileIO):
+        full = True
+
+        def write(self, data: Any, /) -> int:
+            return 0 if self.full else super().write(data) or 0
+
+    with Disk(tmp_path / "log", "w") as disk:
+        log = Log(disk, LogSettings(format="json"), now=lambda: NOW, wall=lambda: WALL)
+        log(failed())
+        disk.full = False
+        log(failed())
+        log(failed())
+    (line,) = (tmp_path / "log").read_text().splitlines()
+    assert json.loads(line)["event"] == "refresh_failed"
+
+
 def test_a_closed_stream_costs_nothing() -> None:
     stream = io.BytesIO()
     stream.close()
@@ -425,7 +453,7 @@ def test_a_line_longer_than_one_write_takes_is_written_whole(tmp_path: Path) -> 
 def test_what_is_remembered_for_repetitions_is_bounded() -> None:
     scene = Scene()
     for number in range(3000):
-        scene.tell(KeyRefused(client="okta", file="/key", detail=f"/key: {number}", kept=True))
+        scene.tell(KeyRefused(client="okta", file=f"/key-{number}", detail="is empty", kept=True))
     assert len(scene.log._said) == 1024
 
 
