@@ -15,6 +15,7 @@ from broker.config.resolve import Configuration
 from broker.config.rules import warnings
 from broker.daemon import harden, loop_factory, serve
 from broker.events import Observer, Warned
+from broker.observers.line_queue import LineQueue
 from broker.observers.log import LibraryHandler, Log, stdout
 
 
@@ -24,17 +25,23 @@ def main(path: str | None, environ: Mapping[str, str], *, dev: bool) -> NoReturn
     configuration = resolve.read(path, environ)
     settings = configuration.settings
     now = boot_clock()
-    log = Log(stdout(), settings.log, now=now, wall=time.time)
-    logging.basicConfig(handlers=[LibraryHandler(log)], level=logging.WARNING)
-    # Not in a `with`: closing it would wait for threads, which may be stuck in a resolver or on a mount that is gone.
-    runner = asyncio.Runner(loop_factory=loop_factory())
-    code = runner.run(serve(_broker(configuration, log, now, dev=dev), log, drain=settings.shutdown.drain))
+    lines = LineQueue(stdout())
+    log = Log(lines, settings.log, now=now, wall=time.time)
+    lines.start(log.mention_dropped)
+    try:
+        logging.basicConfig(handlers=[LibraryHandler(log)], level=logging.WARNING)
+        # Not in a `with`: closing it would wait for threads, which may be stuck in a resolver or on a lost mount.
+        runner = asyncio.Runner(loop_factory=loop_factory())
+        broker = _broker(configuration, log, lines, now, dev=dev)
+        code = runner.run(serve(broker, log, drain=settings.shutdown.drain))
+    finally:
+        lines.close()
     os._exit(code)
 
 
 @asynccontextmanager
 async def _broker(
-    configuration: Configuration, log: Observer, now: Callable[[], float], *, dev: bool
+    configuration: Configuration, log: Observer, lines: LineQueue, now: Callable[[], float], *, dev: bool
 ) -> AsyncIterator[Broker]:
     settings, file = configuration.settings, configuration.file
     async with AsyncExitStack() as stack:
@@ -43,6 +50,7 @@ async def _broker(
 
             settings, _ = await stack.enter_async_context(embedded(settings))
         broker = await stack.enter_async_context(running(settings, observers=[log], now=now))
+        broker.metrics.log_lines_dropped.read = lambda: lines.dropped
         for detail in warnings(settings):
             broker.observe(Warned(detail=detail))
         if dev:

@@ -25,6 +25,8 @@ from broker.server_clock import NOISE
 Level = Literal["debug", "info", "warning", "error"]
 Value = str | float | bool | list[str]
 
+#: Of the one line that comes from the log itself.
+LINES_DROPPED = "log_lines_dropped"
 LEVELS: Mapping[str, Level] = {
     "started": "info",
     "reloading": "info",
@@ -68,6 +70,8 @@ FIXES = {
     " key before it back: a broker that starts anew may not have that one any more.",
     "clock_measured": "Have this machine's clock, or the server's, set by NTP.",
     "internal_error": "Report this line as a defect of token-broker.",
+    LINES_DROPPED: "Find out why the reader of the broker's standard output (container runtime, log agent) stalls or"
+    " is slow, or why its disk is full.",
 }
 #: The columns that the eye looks for come first.
 FIRST = ("token", "client", "outcome", "reason", "duration_ms", "expires_at")

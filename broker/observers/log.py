@@ -32,7 +32,7 @@ from broker.events import (
     SinkWritten,
     TokenExpired,
 )
-from broker.observers.lines import MINUTE, Level, Line, Value, diagnosed, line_of, timestamp
+from broker.observers.lines import FIXES, LINES_DROPPED, MINUTE, Level, Line, Value, diagnosed, line_of, timestamp
 from broker.settings import Log as LogSettings
 
 LOUDNESS: dict[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
@@ -44,7 +44,7 @@ PLAIN = "outcome"
 
 
 class Stream(Protocol):
-    """Where lines go: bytes, and unbuffered."""
+    """Where lines go: bytes, and unbuffered. A `LineQueue`, where nothing may wait for the reader."""
 
     def write(self, data: bytes, /) -> int | None:
         """Write, and return how many bytes were taken."""
@@ -53,7 +53,7 @@ class Stream(Protocol):
         """Whether a person is watching."""
 
 
-def stdout() -> Stream:
+def stdout() -> io.FileIO:
     """Standard output, without a buffer: what could not be written would come back at exit, as another exit code."""
     if sys.__stdout__ is None:  # started with it closed; the descriptor may be somebody else's by now
         return io.FileIO(os.devnull, "w")
@@ -131,6 +131,11 @@ class Log:
                 data = data[taken:]
         if data:  # dropped: the next one like it is no repetition
             self._said.pop(line.subject, None)
+
+    def mention_dropped(self, lines: int) -> bytes:
+        """Encode the line for lines that were dropped because the reader stalled; at any level."""
+        fields: dict[str, Value] = {"lines": lines, "fix": FIXES[LINES_DROPPED]}
+        return self._encode(Line(level="warning", event=LINES_DROPPED, fields=fields))
 
     def _encode(self, line: Line) -> bytes:
         return (text_of(line, self._wall()) if self._text else json_of(line, self._wall())).encode()

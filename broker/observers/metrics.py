@@ -28,13 +28,13 @@ from broker.events import (
 )
 from broker.heads import REFUSALS
 from broker.observers.client_metrics import ClientMetrics
-from broker.observers.counts import Counts, Durations, Levels
+from broker.observers.counts import Counts, Durations, Levels, Reading
 from broker.settings import ANONYMOUS, Settings, TokenSettings
 
-#: 80 series with one token and one client: 12 for the token, 15 for the client whose key is being rotated, 8 for the
-#: process, 11 reasons to refuse a request, and what follows here: 18 pairs of route and code, two timed routes of 8.
-MAX_CODES: Final = 18
 MAX_TIMED_ROUTES: Final = 2
+#: Pairs of route and code. 80 series with one token and one client, less 12 for the token, 15 for the client whose key
+#: is being rotated, 9 for the process, one for each reason to refuse a request, and 8 for each timed route.
+MAX_CODES: Final = 80 - 12 - 15 - 9 - len(REFUSALS) - 8 * MAX_TIMED_ROUTES
 MAX_REASONS_PER_TOKEN: Final = 5
 #: Pairs of token and caller beyond one for each token.
 MAX_CALLERS: Final = 50
@@ -132,6 +132,11 @@ class Metrics:
             "token_broker_config_stale", "1 when the configuration file is no longer what the broker runs with."
         )
         self._config_stale.set((), 0)
+        self.log_lines_dropped = Reading(
+            "token_broker_log_lines_dropped_total",
+            "Log lines dropped: the reader of standard output stalled, or it could not be written.",
+            registry=self.registry,
+        )
         build = self._levels("token_broker_build_info", "The program.", "version", "python_version")
         build.set((__version__, platform.python_version()), 1)
         ProcessCollector(registry=self.registry)

@@ -489,6 +489,15 @@ def test_a_program_started_without_stdout_logs_into_nothing(monkeypatch: pytest.
         assert stream.name == os.devnull
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_dropped_lines_are_mentioned_at_every_level_with_a_fix(form: str) -> None:
+    line = Scene(format=form, level="error").log.mention_dropped(12).decode()
+    assert "log_lines_dropped" in line
+    assert re.search(r'lines"?[=:]12\b', line)
+    assert "Find out why the reader" in line
+    assert line.endswith("\n")
+
+
 def test_a_reload_has_what_is_still_wrong_said_again() -> None:
     scene = Scene()
     scene.tell(failed(), failed(), Reloading(), failed())

@@ -68,6 +68,13 @@ def test_everything_countable_starts_at_zero() -> None:
     assert value(metrics, "refresh_duration_seconds_count", client="okta") == 0
     assert value(metrics, "key_load_timestamp_seconds", client="okta") == 0
     assert value(metrics, "config_stale") == 0
+    assert value(metrics, "log_lines_dropped_total") == 0
+
+
+def test_dropped_log_lines_are_read_at_each_scrape() -> None:
+    metrics = metrics_of()
+    metrics.log_lines_dropped.read = iter((3, 5)).__next__
+    assert [value(metrics, "log_lines_dropped_total") for _ in range(2)] == [3, 5]
 
 
 def test_points_in_time_are_told_on_the_wall_clock() -> None:
