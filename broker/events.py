@@ -269,6 +269,15 @@ class SinkWritten(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SinkCleared(Event):
+    """A file holds no token, because there is none that is usable: it was removed, or was not there."""
+
+    name: ClassVar[str] = "sink_cleared"
+    token: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SinkFailed(Event):
     """A file could not be written, or an expired token in it not removed; `detail` is a sentence."""
 

@@ -324,7 +324,13 @@ class JwtBearer(Struct, frozen=True):
 class SinkSettings(Struct, frozen=True):
     """A file that always holds the current token, for programs that can read nothing else."""
 
-    path: Annotated[str, Meta(description="The file; replaced whole, so that no reader sees half of it.")]
+    path: Annotated[
+        str,
+        Meta(
+            description="The file; replaced whole, so that no reader sees half of it. Its directory must not be a"
+            " symlink, nor any on the way to it in a volume."
+        ),
+    ]
     format: Annotated[
         Literal["raw", "json", "header"],
         Meta(description="The bare token, a JSON object with its expiry, or an Authorization header line."),

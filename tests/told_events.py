@@ -20,20 +20,22 @@ from broker.events import (
 )
 from broker.handout.server import ROUTES as API_ROUTES
 from broker.heads import REFUSALS
-from broker.settings import Assertion, ClientSettings, KeySettings, Settings, TokenSettings
+from broker.settings import Assertion, ClientSettings, KeySettings, Settings, SinkSettings, TokenSettings
 
 SIGNATURE = diagnose(RefusalError(401, "invalid_client", "The client_assertion signature is invalid."))
 TIMEOUT = diagnose(NetworkError("timeout", "idp.example:443", "timed out"))
 REFUSED_KEY = KeyRefused(client="okta", file="/key", detail="/key: is empty.", kept=True)
 
 
-def settings(*tokens: str, clients: tuple[str, ...] = ("okta",)) -> Settings:
-    """`tokens`, all of the first client."""
+def settings(*tokens: str, clients: tuple[str, ...] = ("okta",), sinks: tuple[str, ...] = ()) -> Settings:
+    """`tokens`, all of the first client and each with these `sinks`."""
     client = ClientSettings(
         client_id="id", private_keys=(KeySettings(file="/key"),), assertion=Assertion(audience="issuer")
     )
+    files = tuple(SinkSettings(path=path) for path in sinks)
     return Settings(
-        clients=dict.fromkeys(clients, client), tokens={name: TokenSettings(client=clients[0]) for name in tokens}
+        clients=dict.fromkeys(clients, client),
+        tokens={name: TokenSettings(client=clients[0], sinks=files) for name in tokens},
     )
 
 

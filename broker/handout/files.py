@@ -1,22 +1,24 @@
 """Files that hold the current token, for programs that can read nothing else. Readers of the store, like the listeners.
 
-The directory may be shared with containers that are not to be trusted: it is opened once for each change, and within it
-nothing is followed, nothing that exists is written to, and no reader ever sees half of a token.
+The directory may be shared with containers that are not to be trusted: it is opened once for each change, through no
+symlink of theirs; within it nothing is followed, nothing that exists is written to, and no reader sees half of a token.
 """
 
 import asyncio
+import errno
 import math
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import msgspec
 
-from broker.events import Observer, SinkFailed, SinkWritten
+from broker.events import Observer, SinkCleared, SinkFailed, SinkWritten
 from broker.refresher import LONGEST_SLEEP
 from broker.settings import SinkSettings
 from broker.store import Store
@@ -26,6 +28,8 @@ from broker.tokens import Token
 RETRY = 10.0
 #: What follows the file's name while it is being written: a crash then leaves it behind.
 UNFINISHED = re.compile(r"[0-9a-f]{16}\.new")
+#: For a directory on the way: searching it needs no permission to read it.
+STEP = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Sink:
@@ -51,30 +55,45 @@ class Sink:
         self._observe = observe
 
     async def run(self) -> NoReturn:
-        """Follow the store for ever. A file that was there before is removed first: nobody knows how old it is."""
-        held: Token | Sink | None = self
+        """Follow the store for ever. A file that was there before is replaced or removed: its age is unknown."""
+        written: Token | Literal["unknown"] | None = "unknown"
         try:
             while True:
                 token = self._store.get(self._token)
-                if token is held:
+                if token is written:
                     left = min(token.usable_until - self._now(), LONGEST_SLEEP) if token else None
-                elif self._tell(token, await asyncio.to_thread(self._apply, token)):
-                    held = token
+                elif self._report(token, await asyncio.to_thread(self._apply, token)):
+                    written = token
                     continue  # another may have come meanwhile
                 else:
-                    left = RETRY
+                    written, left = await self._retire(written) if token else (written, RETRY)
                 await self._store.next(self._token, left)
         finally:
             if self._settings.remove_on_shutdown:
-                self._tell(None, self._apply(None))  # the loop is ending: there is nobody left to wait for it
+                self._report(None, self._apply(None))  # the loop is ending: there is nobody left to wait for it
 
-    def _tell(self, token: Token | None, fault: str) -> bool:
-        """Whether the file says `token` now."""
+    async def _retire(
+        self, written: Token | Literal["unknown"] | None
+    ) -> tuple[Token | Literal["unknown"] | None, float]:
+        """Remove a token that expired before it could be replaced: that needs no space on a full disk.
+
+        Returns what the file holds then, and the seconds until the next attempt.
+        """
+        if isinstance(written, Token) and (usable := written.usable_until - self._now()) > 0:
+            return written, min(RETRY, usable)
+        if written and not await asyncio.to_thread(self._apply, None):
+            written = None
+        return written, RETRY
+
+    def _report(self, token: Token | None, fault: str) -> bool:
+        """Emit how it went. Returns whether the file holds `token` now."""
         name, file = self._token, str(self._file)
         if fault:
             self._observe(SinkFailed(token=name, file=file, detail=fault))
         elif token:
             self._observe(SinkWritten(token=name, file=file))
+        else:
+            self._observe(SinkCleared(token=name, file=file))
         return not fault
 
     def _apply(self, token: Token | None) -> str:
@@ -111,14 +130,42 @@ class Sink:
 
 @contextmanager
 def _opened(directory: Path) -> Iterator[int]:
-    """What happens to the path meanwhile does not matter."""
+    """Open the directory; what happens to its path meanwhile does not matter."""
     if os.open not in os.supports_dir_fd:  # pragma: no cover - Windows
         raise OSError(None, "this system cannot write files safely in a shared directory")
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = _open(directory)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _open(directory: Path) -> int:
+    """A descriptor of `directory`, reached by no symlink that another container may have made.
+
+    Volumes are other file systems than `/`. A symlink is followed on the way to the first volume only, and never in
+    place of the directory itself. Raises OSError, whose `strerror` names a symlink that is not followed.
+    """
+    parts = directory.absolute().parts
+    here = os.open(parts[0], STEP)
+    try:
+        root, trusted = os.fstat(here).st_dev, True
+        for depth, part in enumerate(parts[1:], 2):
+            trusted = trusted and depth < len(parts) and os.stat(part, dir_fd=here).st_dev == root
+            try:
+                there = os.open(part, STEP if trusted else STEP | os.O_NOFOLLOW, dir_fd=here)
+            except NotADirectoryError:
+                if not stat.S_ISLNK(os.stat(part, dir_fd=here, follow_symlinks=False).st_mode):
+                    raise
+                why = (
+                    f"{Path(*parts[:depth])} is a symlink, which another container may have made; name a real directory"
+                )
+                raise OSError(errno.ELOOP, why) from None
+            os.close(here)
+            here = there
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 def _replace(directory: int, name: str, mode: int, content: bytes) -> None:

@@ -48,6 +48,7 @@ LEVELS: Mapping[str, Level] = {
     "caller_loaded": "info",
     "caller_refused": "warning",
     "sink_written": "debug",
+    "sink_cleared": "debug",
     "sink_failed": "warning",
     "internal_error": "error",
 }
@@ -59,6 +60,7 @@ OUTCOMES = {
     "caller_loaded": "success",
     "caller_refused": "error",
     "sink_written": "success",
+    "sink_cleared": "success",
     "sink_failed": "error",
 }
 #: What to do about events that carry no diagnosis.

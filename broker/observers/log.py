@@ -29,6 +29,7 @@ from broker.events import (
     RefreshFailed,
     Reloading,
     Served,
+    SinkCleared,
     SinkWritten,
     TokenExpired,
 )
@@ -157,7 +158,7 @@ class Log:
                 self._forget("key_refused", event.client, event.file)
             case CallerLoaded():
                 self._forget("caller_refused", event.caller)
-            case SinkWritten():
+            case SinkWritten() | SinkCleared():
                 self._forget("sink_failed", event.file)
             case Reloading():
                 # Whoever asked wants to hear what came of it, again if need be.

@@ -25,6 +25,8 @@ from broker.events import (
     RefreshFailed,
     Refused,
     Served,
+    SinkFailed,
+    SinkWritten,
 )
 from broker.heads import REFUSALS
 from broker.observers.client_metrics import ClientMetrics
@@ -53,7 +55,7 @@ class Metrics:
         self._make_request_metrics(settings.tokens, settings.api.callers)
         self._make_process_metrics()
 
-    def _make_token_metrics(self, tokens: Collection[str]) -> None:
+    def _make_token_metrics(self, tokens: Mapping[str, TokenSettings]) -> None:
         timestamp = "token_broker_token_{}_timestamp_seconds"
         self._expiration = self._levels(
             timestamp.format("expiration"),
@@ -86,6 +88,17 @@ class Metrics:
             within=1,
             registry=self.registry,
         )
+        with_sinks = [name for name, token in tokens.items() if token.sinks]
+        self._sink_writes = Counts(
+            "token_broker_sink_writes_total",
+            "Files of tokens (sinks): written, or failed to be written or removed.",
+            ("token", "outcome"),
+            most=2 * len(with_sinks),
+            registry=self.registry,
+        )
+        for name in with_sinks:
+            for outcome in ("success", "error"):
+                self._sink_writes.add((name, outcome), 0)
         for name in tokens:
             labels = (name,)
             for levels in (self._expiration, self._refreshed_at, self._next_refresh, self._lead):
@@ -161,6 +174,10 @@ class Metrics:
                 self._on_client(event)
             case ConfigChanged():
                 self._config_stale.set((), event.stale)
+            case SinkWritten():
+                self._sink_writes.add((event.token, "success"))
+            case SinkFailed():
+                self._sink_writes.add((event.token, "error"))
             case _:
                 pass
 

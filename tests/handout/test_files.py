@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.events import Event, SinkFailed, SinkWritten
+from broker.events import Event, SinkCleared, SinkFailed, SinkWritten
 from broker.handout.files import Sink
 from broker.settings import SinkSettings
 from broker.store import Store
@@ -115,9 +115,7 @@ async def test_what_a_broker_before_left_is_removed_at_start(tmp_path: Path) -> 
     leftover.write_text("half of an")
     others.write_text("not ours")
     async with desk.kept(file):
-        async with asyncio.timeout(20):
-            while file.exists():
-                await asyncio.sleep(0.005)
+        assert await desk.until(SinkCleared) == [SinkCleared(token=NAME, file=str(file))]
     assert names(tmp_path) == [".token.mine"]
 
 
@@ -196,6 +194,73 @@ async def test_a_symlink_in_its_place_is_replaced_and_not_followed(tmp_path: Pat
         desk.store.put(NAME, token("second"))
         await desk.until(SinkWritten, 2)
     assert (victim.read_text(), file.is_symlink(), file.read_text()) == ("untouched", False, "second")
+
+
+def test_file_in_place_of_the_directory_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "shared").write_text("no directory")
+    fault = Desk().sink(tmp_path / "shared/token")._apply(token())
+    assert f"there is no directory {tmp_path / 'shared'}" in fault
+
+
+async def test_directory_replaced_by_a_symlink_is_refused(tmp_path: Path) -> None:
+    """Whoever may write above it could otherwise have tokens written, and files removed, anywhere the broker may."""
+    desk, file, victim = Desk(), tmp_path / "shared/token", tmp_path / "victim"
+    file.parent.mkdir()
+    victim.mkdir()
+    (victim / "token").write_text("untouched")
+    desk.store.put(NAME, token())
+    async with desk.kept(file):
+        await desk.until(SinkWritten)
+        shutil.rmtree(file.parent)
+        file.parent.symlink_to(victim)
+        desk.store.put(NAME, token("second"))
+        (failed,) = await desk.until(SinkFailed)
+        why = f"{file.parent} is a symlink, which another container may have made; name a real directory"
+        assert failed == SinkFailed(token=NAME, file=str(file), detail=f"{file} cannot be written: {why}")
+        file.parent.unlink()
+        file.parent.mkdir()
+        desk.store.put(NAME, token("third"))
+        await desk.until(SinkWritten, 2)
+    assert (names(victim), (victim / "token").read_text(), file.read_text()) == (["token"], "untouched", "third")
+
+
+@pytest.mark.parametrize("link", ["disk/link", "link"], ids=["in a volume", "into a volume"])
+def test_symlink_to_a_directory_above_is_refused_in_volumes(link: str, small_disk: Path) -> None:
+    (small_disk / "real").mkdir()
+    (small_disk / "real/sub").mkdir()
+    above = small_disk.parent / link
+    above.symlink_to(small_disk / "real")
+    fault = Desk().sink(above / "sub/token")._apply(token())
+    assert f"{above} is a symlink" in fault
+    assert names(small_disk / "real/sub") == []
+
+
+def test_symlink_outside_of_volumes_leads_to_the_directory(tmp_path: Path) -> None:
+    """As /var/run does in most images."""
+    if tmp_path.stat().st_dev != Path("/").stat().st_dev:
+        pytest.skip("temporary files are on a volume of their own")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/tokens").mkdir()
+    (tmp_path / "var-run").symlink_to(tmp_path / "run")
+    assert Desk().sink(tmp_path / "var-run/tokens/token")._apply(token()) == ""
+    assert names(tmp_path / "run/tokens") == ["token"]
+
+
+def test_directory_above_need_not_be_readable(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root may become another user")
+    directory = tmp_path / "searchable/tokens"
+    directory.mkdir(parents=True)
+    os.chown(directory, 65532, 65532)
+    directory.parent.chmod(0o711)
+    above = [path for path in directory.parents if path.stat().st_mode & 0o077 == 0]
+    for path in above:
+        path.chmod(0o711)
+    os.seteuid(65532)
+    try:
+        assert Desk().sink(directory / "token")._apply(token()) == ""
+    finally:
+        os.seteuid(0)
 
 
 async def test_symlinks_and_files_under_every_name_that_it_could_choose_do_not_help(tmp_path: Path) -> None:
@@ -290,6 +355,35 @@ async def test_a_full_disk_leaves_the_old_token_and_no_rubbish(small_disk: Path)
             token=NAME, file=str(file), detail=f"{file} cannot be written: No space left on device"
         )
         assert (names(small_disk), file.read_text()) == (["token"], "first")
+
+
+@pytest.mark.looptime
+async def test_expired_token_is_removed_from_a_full_disk(small_disk: Path) -> None:
+    loop = asyncio.get_running_loop()
+    desk, file = Desk(lambda: EPOCH + loop.time()), small_disk / "token"
+    async with desk.kept(file):
+        desk.store.put(NAME, token(at=desk.now(), lifetime=300))
+        await asyncio.sleep(200)
+        desk.store.put(NAME, token("second", at=desk.now()))  # the disk has room for one
+        await asyncio.sleep(94.9)
+        assert (names(small_disk), file.read_text()) == (["token"], "first")
+        await asyncio.sleep(0.2)
+        assert names(small_disk) == []
+        await asyncio.sleep(10)
+        assert file.read_text() == "second"
+
+
+@pytest.mark.looptime
+async def test_token_of_unknown_age_is_removed_from_a_full_disk(small_disk: Path) -> None:
+    loop = asyncio.get_running_loop()
+    desk, file = Desk(lambda: EPOCH + loop.time()), small_disk / "token"
+    file.write_text("old")
+    desk.store.put(NAME, token("x" * 100_000, at=desk.now()))
+    async with desk.kept(file):
+        await asyncio.sleep(0.1)
+        assert names(small_disk) == []
+        await asyncio.sleep(25)
+    assert [event.name for event in desk.told] == ["sink_failed"] * 3
 
 
 async def test_nothing_told_holds_the_token(tmp_path: Path) -> None:

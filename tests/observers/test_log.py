@@ -37,6 +37,7 @@ from broker.events import (
     Reloading,
     ScopeReduced,
     Served,
+    SinkCleared,
     SinkFailed,
     SinkWritten,
     Started,
@@ -108,6 +109,7 @@ EXAMPLES: list[Event] = [
     CallerLoaded(caller="reports", file="/secret", secrets=2, created=True),
     CallerRefused(caller="reports", file="/secret", detail="/secret is empty"),
     SinkWritten(token="users", file="/token"),
+    SinkCleared(token="users", file="/token"),
     SinkFailed(token="users", file="/token", detail="/token cannot be written"),
     Crashed(where="x.py:1 f", error="KeyError"),
 ]
@@ -266,8 +268,9 @@ def test_a_sink_that_cannot_be_written_is_said_every_five_minutes_and_after_it_c
     for _ in range(40):
         scene.tell(failed_sink)
         scene.time += 10
-    scene.tell(SinkWritten(token="users", file="/token"), failed_sink)
-    assert scene.events == ["sink_failed", "sink_failed", "sink_written", "sink_failed"]
+    scene.tell(SinkWritten(token="users", file="/token"), failed_sink, SinkCleared(token="users", file="/token"))
+    scene.tell(failed_sink)
+    assert scene.events == ["sink_failed"] * 2 + ["sink_written", "sink_failed", "sink_cleared", "sink_failed"]
     assert scene.lines[1]["repeats"] == 29
 
 

@@ -30,6 +30,8 @@ from broker.events import (
     KeyRetired,
     Refused,
     Served,
+    SinkFailed,
+    SinkWritten,
     TokenExpired,
 )
 from broker.handout.server import ROUTES as API_ROUTES
@@ -69,6 +71,26 @@ def test_everything_countable_starts_at_zero() -> None:
     assert value(metrics, "key_load_timestamp_seconds", client="okta") == 0
     assert value(metrics, "config_stale") == 0
     assert value(metrics, "log_lines_dropped_total") == 0
+
+
+def test_sink_writes_are_counted_from_zero_where_there_are_sinks() -> None:
+    assert [name for name in map(str, samples(metrics_of("users"))) if "sink" in name] == []
+    metrics = Metrics(settings("users", sinks=("/a", "/b")), now=lambda: NOW, wall=lambda: WALL)
+    for outcome in ("success", "error"):
+        assert value(metrics, "sink_writes_total", token="users", outcome=outcome) == 0
+    metrics(SinkWritten(token="users", file="/a"))
+    metrics(SinkWritten(token="users", file="/a"))
+    metrics(SinkFailed(token="users", file="/b", detail="/b cannot be written: No space left on device"))
+    assert value(metrics, "sink_writes_total", token="users", outcome="success") == 2
+    assert value(metrics, "sink_writes_total", token="users", outcome="error") == 1
+
+
+def test_sinks_of_a_token_cost_two_series() -> None:
+    counts = [
+        sum(1 for _ in samples(Metrics(settings("users", sinks=sinks), now=lambda: NOW, wall=lambda: WALL)))
+        for sinks in ((), ("/a",), ("/a", "/b"))
+    ]
+    assert [count - counts[0] for count in counts] == [0, 2, 2]
 
 
 def test_dropped_log_lines_are_read_at_each_scrape() -> None:

@@ -25,6 +25,7 @@ from broker.events import (
     Reloading,
     ScopeReduced,
     Served,
+    SinkCleared,
     SinkFailed,
     SinkWritten,
     Started,
@@ -67,6 +68,7 @@ FULL: list[Event] = [
     CallerLoaded(caller="reports", file="/secret", secrets=2, created=True),
     CallerRefused(caller="reports", file="/secret", detail="/secret is empty"),
     SinkWritten(token="users", file="/token"),
+    SinkCleared(token="users", file="/token"),
     SinkFailed(token="users", file="/token", detail="/token cannot be written"),
     Crashed(where="x.py:1 f", error="KeyError"),
 ]
@@ -110,7 +112,7 @@ def test_the_level_on_the_page_is_the_one_in_the_log() -> None:
 
 
 def test_every_metric_is_on_the_page_with_type_and_labels() -> None:
-    metrics = Metrics(settings("users"), now=lambda: 0.0, wall=lambda: 0.0)
+    metrics = Metrics(settings("users", sinks=("/token",)), now=lambda: 0.0, wall=lambda: 0.0)
     for event in a_busy_week("users"):
         metrics(event)
     shown = {("process_*", "", frozenset[str]())}
