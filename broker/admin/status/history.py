@@ -17,6 +17,9 @@ from broker.events import (
     RefreshFailed,
     Refused,
     Served,
+    SinkCleared,
+    SinkFailed,
+    SinkWritten,
     Warned,
 )
 
@@ -39,6 +42,19 @@ class TokenHistory:
         self.handed_out_at = 0.0
 
 
+class SinkHistory:
+    """One file's, with a failure only while it lasts. Points in time are on the boot-time clock."""
+
+    __slots__ = ("cleared", "failed", "failed_at", "written_at")
+
+    def __init__(self) -> None:
+        self.written_at: float | None = None
+        #: Whether what was written was removed since.
+        self.cleared = False
+        self.failed: SinkFailed | None = None
+        self.failed_at = 0.0
+
+
 class History:
     """An observer. Its size is bounded by the configuration, whatever happens. `now` is the boot-time clock."""
 
@@ -52,6 +68,8 @@ class History:
         #: By client and file: when a key of it was last taken into use, when it was last refused.
         self.keys_loaded: dict[tuple[str, str], float] = {}
         self.keys_refused: dict[tuple[str, str], float] = {}
+        #: By token and file.
+        self.sinks: dict[tuple[str, str], SinkHistory] = {}
         self.clocks: dict[str, tuple[ClockMeasured, float]] = {}
         self.listening: dict[str, tuple[str, ...]] = {}
         self.config_stale = False
@@ -74,6 +92,8 @@ class History:
                 self._on_refresh_failed(event)
             case KeyLoaded() | KeyRefused() | ClockMeasured():
                 self._on_client(event)
+            case SinkWritten() | SinkCleared() | SinkFailed():
+                self._on_sink(event)
             case _:
                 self._on_process(event)
 
@@ -92,6 +112,15 @@ class History:
                 self.keys_refused[event.client, event.file] = self._now()
             case _:
                 self.clocks[event.client] = event, self._now()
+
+    def _on_sink(self, event: SinkWritten | SinkCleared | SinkFailed) -> None:
+        sink = self.sinks.setdefault((event.token, event.file), SinkHistory())
+        if isinstance(event, SinkFailed):
+            sink.failed, sink.failed_at = event, self._now()
+            return
+        sink.failed, sink.cleared = None, isinstance(event, SinkCleared)
+        if not sink.cleared:
+            sink.written_at = self._now()
 
     def _on_process(self, event: Event) -> None:
         match event:

@@ -164,6 +164,10 @@ def _facts(token: TokenStatus, at: float) -> Iterator[tuple[str, str]]:
     if token.refreshed_at is not None:
         yield "Last refresh", _time(token.refreshed_at, at)
     yield "Handed out", sentences.handed_out(token, at)
+    for sink in token.sinks:
+        yield "File", f"<code>{_safe(sink.file)}</code> {sentences.sink(sink, at)}"
+        if sink.failed_at is not None:
+            yield "Failed", f'<span class="refusal">{_time(sink.failed_at, at)}: {_safe(sink.failure)}</span>'
 
 
 def _scopes(token: TokenStatus) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
-from broker.admin.status.snapshot import ClientStatus, KeyStatus, Snapshot, Standing, TokenStatus
+from broker.admin.status.snapshot import ClientStatus, KeyStatus, SinkStatus, Snapshot, Standing, TokenStatus
 from broker.admin.status.words import ago, clock, names, number, printable, span
 from broker.server_clock import NOISE
 
@@ -60,6 +60,7 @@ def notices(seen: Snapshot) -> Iterator[tuple[Level, str]]:
     """What else a person should know, the worst first."""
     if seen.crash:
         yield "warn", f"There was an internal error: {seen.crash}. Report the line in the log as a defect."
+    yield from _failing_sinks(seen)
     for client in seen.clients:
         for key in client.keys:
             if key.state.refusal and key.state.signer:
@@ -72,6 +73,13 @@ def notices(seen: Snapshot) -> Iterator[tuple[Level, str]]:
         yield "warn", "The configuration file has changed since the start. Restart the broker to apply it."
     for warning in seen.warnings:
         yield "warn", printable(warning)
+
+
+def _failing_sinks(seen: Snapshot) -> Iterator[tuple[Level, str]]:
+    for token in seen.tokens:
+        for one in token.sinks:
+            if one.failure:
+                yield "warn", f"{token.name}: {printable(one.failure)}."
 
 
 def offset(client: ClientStatus) -> str:
@@ -135,6 +143,13 @@ def handed_out(token: TokenStatus, at: float) -> str:
     if token.handed_out_at is None:
         return "not yet"
     return f"{number(token.handed_out, 'time')}, last {ago(token.handed_out_at, at)}"
+
+
+def sink(one: SinkStatus, at: float) -> str:
+    """What is in the file."""
+    if one.written_at is None:
+        return "no token in it yet"
+    return f"written {ago(one.written_at, at)}" + (", removed since" if one.cleared else "")
 
 
 def replaced(token: TokenStatus) -> str:

@@ -6,6 +6,7 @@ from enum import Enum
 
 from broker.admin.health import TokenState
 from broker.admin.status import Sources
+from broker.admin.status.history import History, SinkHistory
 from broker.diagnosis import STARTING, Diagnosis
 from broker.events import ClockMeasured, Refreshed
 from broker.keys.watch import KeyState
@@ -36,6 +37,17 @@ ORDER = {standing: place for place, standing in enumerate(Standing)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SinkStatus:
+    """One file that holds a token: when it was last written, whether it was removed since, and why that fails now."""
+
+    file: str
+    written_at: float | None
+    cleared: bool
+    failure: str
+    failed_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenStatus:
     """One token. Points in time are epoch seconds by the clock on the wall; `left` is never negative.
 
@@ -61,6 +73,7 @@ class TokenStatus:
     granted: tuple[str, ...] | None
     handed_out: int
     handed_out_at: float | None
+    sinks: tuple[SinkStatus, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +158,18 @@ def _token(sources: Sources, state: TokenState, now: float, ahead: float) -> Tok
         granted=_granted(held) if held else None,
         handed_out=history.handed_out,
         handed_out_at=history.handed_out_at + ahead if history.handed_out else None,
+        sinks=tuple(_sink(sources.history, state.name, sink.path, ahead) for sink in settings.sinks),
+    )
+
+
+def _sink(history: History, token: str, file: str, ahead: float) -> SinkStatus:
+    known = history.sinks.get((token, file), SinkHistory())
+    return SinkStatus(
+        file=file,
+        written_at=None if known.written_at is None else known.written_at + ahead,
+        cleared=known.cleared,
+        failure=known.failed.detail if known.failed else "",
+        failed_at=known.failed_at + ahead if known.failed else None,
     )
 
 

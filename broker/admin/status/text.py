@@ -35,6 +35,10 @@ def _token(token: TokenStatus, at: float) -> Iterator[str]:
         yield from (f"  {title}: {printable(text)}" for title, text in said.items() if text)
     if missing := scopes(token)[1]:
         yield f"  not granted: {' '.join(map(printable, missing))}"
+    for sink in token.sinks:
+        yield f"  file {printable(sink.file)}: {sentences.sink(sink, at)}"
+        if sink.failed_at is not None:
+            yield f"  failed at {clock(sink.failed_at, at)}: {printable(sink.failure)}"
 
 
 def _client(client: ClientStatus, at: float) -> Iterator[str]:

@@ -12,8 +12,8 @@ from hatchling.builders.wheel import WheelBuilder
 from broker.admin.status import html
 from broker.admin.status.sentences import SYMBOLS
 from broker.errors import NetworkError, RefusalError
-from broker.events import ClockMeasured, KeyRefused, Listening, Warned
-from broker.settings import KeySettings, TokenSettings
+from broker.events import ClockMeasured, KeyRefused, Listening, SinkFailed, Warned
+from broker.settings import KeySettings, SinkSettings, TokenSettings
 from status_scenes import Scene, a_client, one_token, write_key
 
 DOWN = NetworkError("connect", "idp.example:443", "Connection refused")
@@ -183,7 +183,15 @@ async def test_no_text_from_outside_becomes_markup(tmp_path: Path) -> None:
                 private_keys=(KeySettings(file=str(file)),),
             )
         },
-        {"t": TokenSettings(client="okta", scopes=(EVIL, "<b>granted"), audience=EVIL, resource=(EVIL,))},
+        {
+            "t": TokenSettings(
+                client="okta",
+                scopes=(EVIL, "<b>granted"),
+                audience=EVIL,
+                resource=(EVIL,),
+                sinks=(SinkSettings(path="/run/<b>token"),),
+            )
+        },
     )
     await scene.keys["okta"].load()
     scene.endpoints["okta"] = f"https://a.example/{EVIL}"
@@ -191,6 +199,8 @@ async def test_no_text_from_outside_becomes_markup(tmp_path: Path) -> None:
     scene.fail("t", RefusalError(400, EVIL, EVIL))
     scene.tell(Warned(detail=EVIL), KeyRefused(client="okta", file=str(file), detail=EVIL, kept=True))
     scene.tell(Listening(listener="api", addresses=("unix:/run/<b>.sock",)))
+    scene.tell(SinkFailed(token="t", file="/run/<b>token", detail=f"/run/<b>token {EVIL}"))
+    assert "/run/<b>token no token in it yet" in texts(scene)
     assert texts(scene).count("<script>alert(1)</script>") >= 8
     assert not {"\u202e", "\x1b", "\x00"} & set(html.render(scene.seen()))
 

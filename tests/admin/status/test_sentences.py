@@ -7,8 +7,17 @@ import pytest
 from broker.admin.status import sentences
 from broker.admin.status.snapshot import Standing
 from broker.errors import KeyFileError, NetworkError, RefusalError
-from broker.events import ClockMeasured, ConfigChanged, Crashed, KeyRefused, Warned
-from broker.settings import KeySettings, TokenSettings
+from broker.events import (
+    ClockMeasured,
+    ConfigChanged,
+    Crashed,
+    KeyRefused,
+    SinkCleared,
+    SinkFailed,
+    SinkWritten,
+    Warned,
+)
+from broker.settings import KeySettings, SinkSettings, TokenSettings
 from status_scenes import Scene, a_client, one_token, write_key
 
 DOWN = NetworkError("connect", "idp.example:443", "Connection refused")
@@ -114,6 +123,38 @@ def test_a_token_that_ran_out_while_the_machine_slept_is_explained() -> None:
     assert token.standing is Standing.EXPIRED
     assert sentences.trouble(token, scene.seen().at) == sentences.ASLEEP
     assert sentences.expiry(token, scene.seen().at)[0] == "expired 59 min ago"
+
+
+FILE = "/run/tokens/users"
+FULL = SinkFailed(token="t0", file=FILE, detail=f"{FILE} cannot be written: No space left on device")
+
+
+def with_a_sink() -> Scene:
+    scene = Scene({"okta": a_client()}, {"t0": TokenSettings(client="okta", sinks=(SinkSettings(path=FILE),))})
+    scene.hold("t0")
+    return scene
+
+
+def test_what_a_sink_holds_is_told_from_its_events() -> None:
+    scene = with_a_sink()
+    told = []
+    for event in (None, SinkCleared, SinkWritten, SinkCleared):
+        if event:
+            scene.tell(event(token="t0", file=FILE))
+        scene.time += 90
+        told.append(sentences.sink(scene.seen().tokens[0].sinks[0], scene.seen().at))
+    assert told == ["no token in it yet"] * 2 + ["written 90 s ago", "written 3 min ago, removed since"]
+
+
+@pytest.mark.parametrize("event", [SinkWritten, SinkCleared])
+def test_sink_that_fails_is_a_remark_until_it_is_mended(event: type[SinkWritten | SinkCleared]) -> None:
+    scene = with_a_sink()
+    scene.tell(FULL)
+    assert list(sentences.notices(scene.seen())) == [("warn", f"t0: {FULL.detail}.")]
+    assert headline(scene) == ("good", "t0 is good")
+    assert sentences.readiness(scene.seen()) == "ready"
+    scene.tell(event(token="t0", file=FILE))
+    assert list(sentences.notices(scene.seen())) == []
 
 
 def test_how_long_it_has_been_failing_is_counted_from_the_first_failure_in_a_row() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from broker.admin.status import text
 from broker.errors import RefusalError
-from broker.events import ConfigChanged, Warned
-from broker.settings import KeySettings, TokenSettings
+from broker.events import ConfigChanged, SinkFailed, SinkWritten, Warned
+from broker.settings import KeySettings, SinkSettings, TokenSettings
 from browser.pictures import five_tokens, trouble
 from status_scenes import Scene, a_client, one_token, write_key
 
@@ -43,6 +43,19 @@ def test_what_was_asked_for_and_not_granted_is_said() -> None:
     scene = one_token()
     scene.hold("users-api", scope="okta.users.read")
     assert "\n  not granted: okta.groups.read\n" in text.render(scene.seen())
+
+
+def test_files_of_a_token_are_listed_with_what_fails() -> None:
+    file = "/run/tokens/users"
+    scene = one_token(sinks=(SinkSettings(path=file), SinkSettings(path="/run/tokens/other")))
+    scene.hold("users-api")
+    scene.tell(SinkWritten(token="users-api", file=file))
+    scene.time += 300
+    scene.tell(SinkFailed(token="users-api", file=file, detail=f"{file} cannot be written: No space left on device"))
+    said = text.render(scene.seen())
+    failure = f"failed at 13:57:09 UTC: {file} cannot be written: No space left on device"
+    assert f"\n  file {file}: written 5 min ago\n  {failure}\n" in said
+    assert "\n  file /run/tokens/other: no token in it yet\n" in said
 
 
 async def test_no_text_from_outside_begins_a_line_or_moves_the_cursor(tmp_path: Path) -> None:
