@@ -4,6 +4,7 @@ import errno
 import gc
 import io
 import os
+import pty
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,6 +57,13 @@ def test_lines_arrive_whole_and_in_order() -> None:
         queue.close()
         assert read_until(reader, b"999\n") == b"before the start\n" + b"".join(lines)
         assert queue.dropped == 0
+
+
+def test_queue_in_front_of_a_terminal_is_one() -> None:
+    ours, theirs = pty.openpty()
+    with pipe() as (_, stream), io.FileIO(theirs, "w") as terminal:
+        assert [LineQueue(each).isatty() for each in (stream, terminal)] == [False, True]
+    os.close(ours)
 
 
 def test_stalled_reader_delays_no_write_and_learns_what_was_dropped() -> None:

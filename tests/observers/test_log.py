@@ -193,6 +193,14 @@ def test_cause_that_comes_back_after_another_is_logged_again() -> None:
     ]
 
 
+def test_repetition_without_others_held_back_has_no_count() -> None:
+    scene = Scene()
+    scene.tell(failed())
+    scene.time += 300
+    scene.tell(failed())
+    assert [line.get("repeats") for line in scene.lines] == [None, None]
+
+
 def test_strangers_who_take_turns_write_no_line_for_each_request() -> None:
     scene = Scene()
     scene.tell(*[Refused(reason="host"), Refused(reason="browser")] * 100)
