@@ -27,8 +27,8 @@ NOBODY = {"namespace": "nowhere", "pod": ".*", "token": ".*"}
 CHOICES = {"everything": EVERYTHING, "one": ONE_POD, "nobody": NOBODY}
 Series: TypeAlias = list[dict[str, Any]]
 TOKENS = """\
-  users: {scopes: [okta.users.read]}
-  groups: {scopes: [okta.groups.read]}"""
+  users: {{scopes: [okta.users.read], sinks: [{{path: {folder}/users}}]}}
+  groups: {{scopes: [okta.groups.read]}}"""
 
 
 async def workload(api: str) -> None:
@@ -67,7 +67,7 @@ async def scene(folder: Path) -> AsyncIterator[list[Target]]:
             place.mkdir()
             server = await stack.enter_async_context(DevServer(lifetime=8))
             server.register("client", {"keys": [write_key(place / "key.jwk", pod)]})
-            file = config(place, issuer=server.issuer, tokens=TOKENS)
+            file = config(place, issuer=server.issuer, tokens=TOKENS.format(folder=place))
             certify(place, file)
             broker = await stack.enter_async_context(started("run", "--config", str(file)))
             for token in ("users", "groups"):
