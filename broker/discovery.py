@@ -5,12 +5,12 @@ A server that could name another's token endpoint as its own would be sent asser
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from broker.errors import BrokerError, DiscoveryError, RefusalError
 from broker.events import Observer, Warned
+from broker.server_json import read_object
 from broker.transport import Reply, Transport, retry_after
 from broker.urls import host_of, is_loopback, is_usable
 
@@ -153,11 +153,8 @@ def parse_metadata(reply: Reply, issuer: str) -> str:
         raise RefusalError(reply.status, "", "", retry_after(reply))
     if reply.status != 200:
         raise DiscoveryError("not_found", f"the metadata request was answered {reply.status}")
-    try:
-        document = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        document = None
-    if reply.truncated or not isinstance(document, dict):
+    document = read_object(reply.body)
+    if reply.truncated or document is None:
         raise DiscoveryError("not_json", f"the metadata of {issuer} is not a JSON object")
     if document.get("issuer") != issuer:
         named = document.get("issuer")

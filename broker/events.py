@@ -193,7 +193,7 @@ class ConfigChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(Event):
-    """Something permitted but unwise in the configuration, said once at start."""
+    """Something permitted but unwise, in the configuration or in what a server answers; emitted once."""
 
     name: ClassVar[str] = "warning"
     detail: str

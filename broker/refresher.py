@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from broker.diagnosis import Act, Diagnosis, diagnose
 from broker.errors import BrokerError
-from broker.events import Observer, Refreshed, RefreshFailed, ScopeReduced, TokenExpired
+from broker.events import Observer, Refreshed, RefreshFailed, ScopeReduced, TokenExpired, Warned
 from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at, shortest_pause
 from broker.settings import TokenSettings
 from broker.store import Store
@@ -49,6 +49,7 @@ class Refresher:
         self._faults = 0
         self._current: Token | None = None
         self._missing: tuple[str, ...] = ()
+        self._remarks: tuple[str, ...] = ()
         self._woken = False
         # What a pause waits for: an asyncio.Event takes 0.7 KiB, of every token.
         self._waking: asyncio.Future[None] | None = None
@@ -125,6 +126,10 @@ class Refresher:
             )
         )
         self._compare_scopes(token)
+        for remark in token.remarks:
+            if remark not in self._remarks:  # every answer repeats it
+                self.observe(Warned(detail=f"tokens.{self.name}: {remark}"))
+        self._remarks = token.remarks
 
     def _compare_scopes(self, token: Token) -> None:
         """Servers drop what they do not grant, silently: said when it changes, since every token repeats it."""

@@ -20,7 +20,8 @@ class Token:
 
     `issued_at` is the moment before the request was sent, in seconds of the broker's boot-time clock, so that a slow
     answer can only make the token look older than it is. `lifetime` is `expires_in`, at least one second. `proof_key`
-    is the key that a DPoP token is bound to (RFC 9449 section 5). `extra` are further members of the answer.
+    is the key that a DPoP token is bound to (RFC 9449 section 5). `extra` are further members of the answer. `remarks`
+    are sentences about what is odd in the answer and was accepted all the same.
     """
 
     access_token: str = field(repr=False)
@@ -31,6 +32,7 @@ class Token:
     refresh_in: float | None = None
     proof_key: Signer | None = field(default=None, repr=False)
     extra: Mapping[str, object] = field(default_factory=dict, repr=False)
+    remarks: tuple[str, ...] = ()
 
     @property
     def expires_at(self) -> float:

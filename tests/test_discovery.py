@@ -279,6 +279,13 @@ def test_a_document_that_cannot_be_used_says_why(body: bytes, fault: str) -> Non
     assert error.value.fault == fault
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_metadata_in_another_encoding_is_read(encoding: str) -> None:
+    body = '{"issuer":"https://i","token_endpoint":"https://i/t","name":"J\xf6rg"}'.encode(encoding)
+    reply = Reply(status=200, headers={}, body=body, sent_at=0, received_at=0, authentic=True)
+    assert parse_metadata(reply, "https://i") == "https://i/t"
+
+
 @given(st.text() | st.from_regex(r"https?://[^/]*/?.*"))
 def test_whatever_a_document_names_is_judged_without_an_exception(text: str) -> None:
     if is_usable(text):

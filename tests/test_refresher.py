@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from broker.errors import KeyFileError, NetworkError, RefusalError
-from broker.events import Event, Refreshed, RefreshFailed, ScopeReduced, TokenExpired
+from broker.events import Event, Refreshed, RefreshFailed, ScopeReduced, TokenExpired, Warned
 from broker.refresher import Refresher
 from broker.settings import TokenSettings
 from broker.store import Store
@@ -29,6 +29,7 @@ class Stage:
         self.now: Callable[[], float] = lambda: EPOCH + loop.time()
         self.lifetime = 3600.0
         self.scope = "a b"
+        self.remarks: tuple[str, ...] = ()
         self.trouble: Exception | None = None
         self.takes = 0.0
         self.asked: list[float] = []
@@ -56,6 +57,7 @@ class Stage:
             scope=self.scope,
             issued_at=began,
             lifetime=self.lifetime,
+            remarks=self.remarks,
         )
 
     def seen(self, kind: type[E]) -> list[E]:
@@ -218,6 +220,17 @@ async def test_less_scope_than_asked_is_told_once() -> None:
         assert len(stage.seen(Refreshed)) > 3
         (event,) = stage.seen(ScopeReduced)
         assert event.missing == ("b",)
+
+
+async def test_a_remark_on_an_answer_is_warned_about_once() -> None:
+    async with a_stage() as stage:
+        stage.remarks = ("the scope is odd",)
+        await asyncio.sleep(10_000)
+        stage.remarks = ()
+        await asyncio.sleep(10_000)
+        stage.remarks = ("the scope is odd",)
+        await asyncio.sleep(10_000)
+        assert [event.detail for event in stage.seen(Warned)] == ["tokens.t: the scope is odd"] * 2
 
 
 async def test_scope_lost_again_after_it_came_back_is_told_again() -> None:

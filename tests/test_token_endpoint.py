@@ -50,7 +50,10 @@ def test_the_token_type_is_compared_without_case(written: str) -> None:
 
 @for_each(
     ("written", "lifetime"),
-    [(60, 60), (60.5, 60.5), ("60", 60), (" 60 ", 60), ("59.5", 59.5), (0.01, 1), (1e12, 3.1536e8)],
+    [
+        *((60, 60), (60.5, 60.5), ("60", 60), (" 60 ", 60), ("59.5", 59.5), (0.01, 1)),
+        *((number, 3.1536e8) for number in (1e12, 9223372036854775, "9223372036854775", 1e300, 10**400, "9" * 400)),
+    ],
 )
 def test_a_lifetime_may_be_a_number_or_a_numeric_string(written: object, lifetime: float) -> None:
     assert parse(a_reply({**GOOD, "expires_in": written})).lifetime == lifetime
@@ -61,11 +64,31 @@ def test_an_unknown_lifetime_is_assumed_and_never_endless(body: object) -> None:
     assert parse(a_reply(body)).lifetime == 123.0
 
 
-@for_each("written", [True, -1, "-1", "soon", "", [], {}, 1e300, 10**400, "1e3", "0x10"])
+@for_each("written", [True, "soon", "", [], {}, "1e3", "0x10", "\u0666\u0660"])
 def test_nonsense_as_a_lifetime_is_refused(written: object) -> None:
     with pytest.raises(ReplyError) as error:
         parse(a_reply({**GOOD, "expires_in": written}))
     assert error.value.fault == "expires_in"
+
+
+@pytest.mark.parametrize("written", [-1, "-1", -0.5, -(10**400)])
+def test_a_negative_lifetime_is_called_expired(written: object) -> None:
+    with pytest.raises(ReplyError, match="expires_in is negative") as error:
+        parse(a_reply({**GOOD, "expires_in": written}))
+    assert error.value.fault == "expired"
+
+
+@pytest.mark.parametrize(
+    ("written", "remark"),
+    [
+        *((seconds, "") for seconds in (3600, 365 * 86400)),
+        *((seconds, "longer than a year; ") for seconds in (366 * 86400, 9223372036854775, "9" * 400)),
+        *((epoch, "looks like a point in time") for epoch in (NOON, f"{NOON}.5", NOON * 1000)),
+    ],
+)
+def test_a_lifetime_beyond_a_year_is_remarked_on(written: object, remark: str) -> None:
+    remarks = parse(a_reply({**GOOD, "expires_in": written})).remarks
+    assert [remark in text for text in remarks] == ([True] if remark else [])
 
 
 @pytest.mark.parametrize("raw", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
@@ -80,6 +103,24 @@ def test_an_answer_without_a_scope_granted_what_was_asked() -> None:
     assert parse(a_reply(body)).scope == "a b c"
 
 
+@pytest.mark.parametrize(
+    ("written", "scope"),
+    [("a", "a"), ("", ""), (" a  b ", "a b"), (["a", "b"], "a b"), ([], ""), ([""], ""), (None, "a b c")],
+)
+def test_a_granted_scope_may_be_a_text_or_a_list(written: object, scope: str) -> None:
+    token = parse(a_reply({**GOOD, "scope": written}))
+    assert (token.scope, token.remarks) == (scope, ())
+
+
+@pytest.mark.parametrize(
+    "written", [7, True, {}, ["a", 7], 'a"b', "a\\b", "a\tb", "a\nb", "\xe4", "x" * 4097, ["x" * 4096, "y"]]
+)
+def test_a_scope_outside_the_grammar_counts_as_absent(written: object) -> None:
+    token = parse(a_reply({**GOOD, "scope": written}))
+    assert (token.access_token, token.scope) == ("abc.def", "a b c")
+    assert [remark.partition(" (")[0] for remark in token.remarks] == ["the answer's scope is no list of scopes"]
+
+
 def test_refresh_in_is_taken_from_the_answer() -> None:
     assert parse(a_reply({**GOOD, "refresh_in": "1800"})).refresh_in == 1800
 
@@ -92,7 +133,17 @@ def test_nonsense_as_refresh_in_does_not_cost_the_token() -> None:
 def test_an_access_token_is_a_string_that_cannot_break_a_header(text: object) -> None:
     with pytest.raises(ReplyError) as error:
         parse(a_reply({**GOOD, "access_token": text}))
-    assert error.value.fault == "access_token"
+    assert error.value.fault == ("token_characters" if text and isinstance(text, str) else "access_token")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("a b", "a space"), (" ab", "a space"), ("a\nb", "outside printable ASCII"), ("t\xf6k", "outside")],
+)
+def test_an_access_token_that_no_header_takes_is_refused(text: str, what: str) -> None:
+    with pytest.raises(ReplyError, match=what) as error:
+        parse(a_reply({**GOOD, "access_token": text}))
+    assert error.value.fault == "token_characters"
 
 
 def test_a_missing_token_type_is_refused() -> None:
@@ -112,6 +163,34 @@ def test_a_success_that_is_no_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(ReplyError) as error:
         parse(a_reply(raw=raw))
     assert error.value.fault == "not_json"
+
+
+OF_JOERG = '{"access_token":"t","token_type":"Bearer","name":"J\xf6rg"}'
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_an_answer_in_another_encoding_is_a_token(encoding: str) -> None:
+    assert parse(a_reply(raw=OF_JOERG.encode(encoding))).access_token == "t"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8-sig", "utf-16"])
+def test_an_error_in_another_encoding_keeps_its_code(encoding: str) -> None:
+    raw = '{"error":"invalid_client","error_description":"J\xf6rg"}'.encode(encoding)
+    with pytest.raises(RefusalError) as error:
+        parse(a_reply(raw=raw, status=401))
+    assert (error.value.error, error.value.description[0]) == ("invalid_client", "J")
+
+
+def test_of_a_duplicate_member_the_last_counts() -> None:
+    raw = b'{"access_token":"one","token_type":"Bearer","access_token":"two"}'
+    assert parse(a_reply(raw=raw)).access_token == "two"
+
+
+def test_an_extra_field_nested_too_deep_is_left_out() -> None:
+    too_deep, deep = "[" * 33 + "]" * 33, "[" * 32 + "]" * 32
+    raw = f'{{"access_token":"t","token_type":"Bearer","a":{too_deep},"b":{deep}}}'
+    token = parse_reply(a_reply(raw=raw.encode()), scope="", assume_lifetime=60.0, extra_fields=("a", "b"))
+    assert list(token.extra) == ["b"]
 
 
 def test_a_truncated_answer_is_refused() -> None:

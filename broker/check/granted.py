@@ -1,6 +1,6 @@
 """What is said of a token that was granted: never the token."""
 
-from broker.check.report import Problem, Step
+from broker.check.report import Problem, Status, Step
 from broker.check.times import length, span
 from broker.diagnosis import clean, scopes_reduced
 from broker.events import KeyFellBack
@@ -10,7 +10,10 @@ from broker.tokens import Token
 
 
 def granted_step(name: str, settings: TokenSettings, token: Token, fell_back: KeyFellBack | None) -> Step:
-    """Its lifetime, and when the daemon would replace it; `fell_back` when the preferred key was refused."""
+    """Its lifetime, when the daemon would replace it, and what is odd about it.
+
+    `fell_back` when the preferred key was refused.
+    """
     latest, soonest = (refresh_at(token, settings.refresh.ahead, draw) - token.issued_at for draw in (0.0, 1.0))
     facts: dict[str, object] = {
         "token_type": token.token_type,
@@ -21,8 +24,12 @@ def granted_step(name: str, settings: TokenSettings, token: Token, fell_back: Ke
     if token.proof_key is not None:
         facts["jkt"] = token.proof_key.thumbprint
         detail += ", bound to a key of the broker's"
+    if token.remarks:
+        facts["remarks"] = list(token.remarks)
+        detail += "".join(f"; {remark}" for remark in token.remarks)
     if fell_back is None:
-        return Step(name="token", status="ok", detail=detail, client=settings.client, token=name, facts=facts)
+        status: Status = "warning" if token.remarks else "ok"
+        return Step(name="token", status=status, detail=detail, client=settings.client, token=name, facts=facts)
     facts |= {"key_used": fell_back.kid, "key_refused": fell_back.refused, "key_refused_for": fell_back.reason}
     detail += (
         f"; the key {fell_back.refused or 'without kid'} was refused ({fell_back.reason}),"

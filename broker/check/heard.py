@@ -10,6 +10,7 @@ from typing import Any
 
 from broker.events import Observer
 from broker.server_clock import ahead_of
+from broker.server_json import read_object
 from broker.settings import Http
 from broker.transport import NOTHING, Reply, Transport
 
@@ -102,9 +103,5 @@ def _exchange(method: str, url: str, reply: Reply, assertion: Mapping[str, objec
 
 
 def _issuer(reply: Reply) -> str | None:
-    try:
-        found = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return None
-    issuer = found.get("issuer") if isinstance(found, dict) else None
+    issuer = (read_object(reply.body) or {}).get("issuer")
     return issuer if isinstance(issuer, str) else None

@@ -92,6 +92,13 @@ REPLY: Mapping[ReplyFault, Row] = {
         fix="Check that clients.<name>.token_endpoint or clients.<name>.issuer is an OAuth 2.0 server, and ask whoever"
         " runs it why the token is missing.",
     ),
+    "token_characters": Row(
+        reason="bad_answer",
+        act=Act.OPERATOR,
+        cause="The access_token contains a space or a character outside printable ASCII, so it cannot be sent as"
+        " Authorization: Bearer (RFC 6750 section 2.1).",
+        fix="Ask whoever runs the authorization server to issue tokens of printable ASCII characters without spaces.",
+    ),
     "token_type": Row(
         reason="bad_answer",
         act=Act.OPERATOR,
@@ -111,6 +118,13 @@ REPLY: Mapping[ReplyFault, Row] = {
         cause="The server granted a Bearer token although the request carried a DPoP proof: it does not know DPoP, or"
         " the client is not registered for it.",
         fix="Turn DPoP on for this client in the authorization server's console, or leave out clients.<name>.dpop.",
+    ),
+    "expired": Row(
+        reason="bad_answer",
+        act=Act.SERVER,
+        cause="The server granted a token that had already expired: its expires_in is negative.",
+        fix="Ask whoever runs the authorization server, or a cache before it, why it grants tokens that have expired;"
+        " a wrong clock there is a common reason.",
     ),
     "expires_in": Row(
         reason="bad_answer",

@@ -59,6 +59,15 @@ async def test_asked_and_granted_scopes_are_shown(scene: Scene) -> None:
     assert members["missing"] == members["extra"] == []
 
 
+async def test_an_odd_answer_that_is_accepted_is_a_warning(scene: Scene) -> None:
+    scene.server.faults.set(Fault(answer={"expires_in": 1_795_000_000, "scope": "a\nb"}))
+    found = await scene.check()
+    assert found.step("token").status == "warning"
+    assert "looks like a point in time" in found.read
+    assert "the answer's scope is no list of scopes" in found.read
+    assert len(found.step("token").facts["remarks"]) == 2  # type: ignore[arg-type]  # a list
+
+
 async def test_scopes_beyond_what_was_asked_are_shown_and_no_failure(scene: Scene) -> None:
     scene.server.faults.set(Fault(answer={"scope": " ".join([*SCOPES, "profile"])}))
     found = await scene.check()
