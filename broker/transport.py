@@ -22,6 +22,11 @@ from broker.trust import TrustStore
 from broker.urls import is_loopback
 
 MAX_ANSWER = 1 << 20
+#: Bytes of one line of an answer's head, and fields in it: more than what a workload may send to our own listeners.
+MAX_LINE = 32 << 10
+MAX_FIELDS = 128
+#: Seconds that any longer `Retry-After` stands for.
+MAX_WAIT = 86400.0
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NOTHING: Mapping[str, str] = MappingProxyType({})
 #: What OpenSSL calls an answer that is no TLS at all; the name depends on the bytes and on its version.
@@ -107,6 +112,9 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 # trust_env would read netrc too and add a Basic header, a second credential to the server.
                 trust_env=False,
+                max_line_size=MAX_LINE,
+                max_field_size=MAX_LINE,
+                max_headers=MAX_FIELDS,
                 timeout=aiohttp.ClientTimeout(total=self.http.timeout, connect=self.http.connect_timeout),
                 headers={
                     "Accept": "application/json",
@@ -136,17 +144,17 @@ def retry_after(reply: Reply) -> float | None:
 
     By `Retry-After` (RFC 9110 section 10.2.3), or by the reset of its rate limit, which Okta and Auth0 tell with every
     answer and which means something at 429 only. Absolute times are compared with the server's own `Date`; without one
-    they tell nothing.
+    they tell nothing. At most `MAX_WAIT`.
     """
     text = reply.headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}", text):
-        return float(text)
+    if re.fullmatch(r"[0-9]+", text):
+        return min(float(text), MAX_WAIT)
     moment = http_date(text)
     for name in ("X-Rate-Limit-Reset", "X-RateLimit-Reset") if reply.status == 429 else ():
-        if moment is None and re.fullmatch(r"\d{1,12}", reset := reply.headers.get(name, "").strip()):
+        if moment is None and re.fullmatch(r"[0-9]+", reset := reply.headers.get(name, "").strip()):
             moment = float(reset)
     date = date_of(reply.headers)
-    return None if moment is None or date is None else max(0.0, moment - date)
+    return None if moment is None or date is None else min(max(0.0, moment - date), MAX_WAIT)
 
 
 def proxy_named(proxy: URL) -> str:
@@ -211,6 +219,9 @@ def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noq
             return NetworkError("timeout", where, f"no complete answer within {http.timeout:g} s")
         case aiohttp.ClientConnectorError():
             return NetworkError("connect", where, _words(error.os_error))
+        case aiohttp.ClientResponseError(message=message) if message.startswith(("Got more than", "Too many headers")):
+            detail = f"the answer's head has a line of more than {MAX_LINE >> 10} KiB, or more than {MAX_FIELDS} fields"
+            return NetworkError("head_too_big", where, detail)
         case aiohttp.ClientResponseError():
             return NetworkError("disconnected", where, "what came back is not HTTP, or not in an encoding we asked for")
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():

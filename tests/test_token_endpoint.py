@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.errors import RefusalError, ReplyError
 from broker.token_endpoint import parse_reply
 from broker.tokens import Token
-from broker.transport import Reply, retry_after
+from broker.transport import MAX_WAIT, Reply, retry_after
 from each_case import for_each
 
 SENT = 1_795_000_000.0
@@ -252,6 +252,9 @@ def test_a_refusal_without_words_is_a_refusal(raw: bytes) -> None:
         ({"X-RateLimit-Reset": str(NOON + 18), "Date": DATE}, 18),
         ({"X-Rate-Limit-Reset": str(NOON + 17)}, None),
         ({"X-Rate-Limit-Reset": "-1", "Date": DATE}, None),
+        *(({name: "9" * 4400, "Date": DATE}, MAX_WAIT) for name in ("Retry-After", "X-Rate-Limit-Reset")),
+        ({"Retry-After": "Mon, 23 Nov 2099 12:01:00 GMT", "Date": DATE}, MAX_WAIT),
+        ({"Retry-After": "\u0663\u0660", "Date": DATE}, None),
         ({"Retry-After": "5", "X-Rate-Limit-Reset": str(NOON + 17), "Date": DATE}, 5),
         ({}, None),
     ],

@@ -196,6 +196,20 @@ async def test_an_answer_that_is_not_http_is_said_to_be_none() -> None:
     assert "not HTTP" in error.detail
 
 
+@pytest.mark.parametrize("fields", [[f"A: {'x' * 9000}"], [f"A{i}: x" for i in range(100)], [f"A: {'x' * 32_000}"]])
+async def test_a_large_head_of_an_answer_is_read(fields: list[str]) -> None:
+    async with raw_server(answers(http(b"ok", headers="".join(f"{field}\r\n" for field in fields)))) as server:
+        assert (await post(server.url)).body == b"ok"
+
+
+@pytest.mark.parametrize("fields", [[f"A: {'x' * 33_000}"], [f"A{i}: x" for i in range(200)]])
+async def test_a_head_beyond_the_limits_has_its_own_sentence(fields: list[str]) -> None:
+    async with raw_server(answers(http(b"ok", headers="".join(f"{field}\r\n" for field in fields)))) as server:
+        error = await fault_of(server.url)
+    assert error.fault == "head_too_big"
+    assert error.detail == "the answer's head has a line of more than 32 KiB, or more than 128 fields"
+
+
 async def test_an_unknown_certificate_is_a_tls_fault(tmp_path: Path) -> None:
     _, context = self_signed(tmp_path)
     async with raw_server(answers(http(b"")), tls=context) as server:
