@@ -18,7 +18,7 @@ from broker.proxies import from_environment
 from broker.secret_files import read_secret
 from broker.server_clock import date_of, http_date
 from broker.settings import Http
-from broker.trust import TrustStore
+from broker.trust import TrustStore, system_context
 from broker.urls import is_loopback
 
 MAX_ANSWER = 1 << 20
@@ -76,8 +76,8 @@ class Transport:
 
     async def _request(self, method: str, url: str, data: bytes | None, further: Mapping[str, str] = NOTHING) -> Reply:
         where = _where(URL(url))
-        context = await self.trust.context() if self.trust else True
         proxy = await self._proxy(URL(url))
+        context = await self._tls_context(URL(url), proxy)
         sent_at = self.now()
         try:
             async with self._open().request(
@@ -123,6 +123,12 @@ class Transport:
                 },
             )
         return self._session
+
+    async def _tls_context(self, url: URL, proxy: URL | None) -> ssl.SSLContext | bool:
+        """What aiohttp takes as `ssl`: never its own context, which accepts a host that is only a Common Name."""
+        if self.trust:
+            return await self.trust.context()
+        return system_context() if "https" in {url.scheme, proxy and proxy.scheme} else True
 
     async def _proxy(self, url: URL) -> URL | None:
         written, password_file = self.http.proxy, self.http.proxy_password_file
@@ -200,7 +206,7 @@ async def _read(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
     return bytes(body), False
 
 
-def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noqa: C901, PLR0911 - a table
+def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noqa: C901, PLR0911, PLR0912 - a table
     """Our own error for aiohttp's, in the words of the system, with no URL in it."""
     match error:
         case aiohttp.ClientConnectorDNSError():

@@ -1,6 +1,7 @@
 """Whom TLS trusts: the system's store and, beside it, one file that may change while we run."""
 
 import asyncio
+import functools
 import hashlib
 import ssl
 
@@ -47,8 +48,22 @@ class TrustStore:
         return self._context
 
 
-def _build(content: bytes) -> ssl.SSLContext:
+@functools.cache
+def system_context() -> ssl.SSLContext:
+    """The context that trusts the system's store and nobody else, for all clients without a `ca_file`."""
+    return new_context()
+
+
+def new_context() -> ssl.SSLContext:
+    """A client's context with the system's store. A host only in a certificate's Common Name is refused (RFC 9525)."""
     context = ssl.create_default_context()
+    context.hostname_checks_common_name = False
+    context.set_alpn_protocols(("http/1.1",))
+    return context
+
+
+def _build(content: bytes) -> ssl.SSLContext:
+    context = new_context()
     # Bundles carry comments in UTF-8; the certificates themselves are ASCII (RFC 7468).
     context.load_verify_locations(cadata=content.decode("ascii", "ignore"))
     return context

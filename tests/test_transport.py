@@ -17,7 +17,9 @@ from broker.errors import NetworkError, SecretFileError
 from broker.events import Event, Warned
 from broker.settings import Http
 from broker.transport import MAX_ANSWER, Reply, Transport
+from broker.trust import system_context
 from certificates import self_signed
+from check.far_servers import Authority
 from raw_server import answers, http, raw_server
 
 FORM = [("client_assertion", "secret-assertion"), ("resource", "a"), ("resource", "b")]
@@ -216,6 +218,26 @@ async def test_an_unknown_certificate_is_a_tls_fault(tmp_path: Path) -> None:
         error = await fault_of(f"https://127.0.0.1:{server.port}")
     assert error.fault == "tls"
     assert "self-signed certificate" in error.detail
+
+
+async def test_a_host_only_in_the_common_name_is_a_tls_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))  # the system's store
+    system_context.cache_clear()
+    try:
+        for common_name_only in (False, True):
+            context = authority.context("localhost", common_name_only=common_name_only)
+            async with raw_server(answers(http(b"ok")), tls=context) as server:
+                url = f"https://localhost:{server.port}"
+                if not common_name_only:
+                    assert (await post(url)).body == b"ok"
+                    continue
+                for settings in ({}, {"ca_file": str(authority.file)}):
+                    error = await fault_of(url, **settings)
+                    assert (error.fault, "mismatch" in error.detail) == ("tls", True)
+                assert server.requests == []
+    finally:
+        system_context.cache_clear()
 
 
 async def test_tls_to_a_port_without_tls_is_a_tls_fault() -> None:

@@ -1,5 +1,6 @@
 """The way to a server, and its clock."""
 
+import re
 from dataclasses import replace
 
 from yarl import URL
@@ -13,10 +14,17 @@ from broker.errors import NetworkError
 from broker.server_clock import NOISE
 from broker.settings import ClientSettings
 
+#: In OpenSSL's words.
+MISMATCH = re.compile(r"(Hostname|IP address) mismatch")
 PROXY_FIX = (
     "Correct the proxy in {source} (host, port, http:// for one that does not speak TLS), or put the CA certificate of"
     " whoever signed its certificate into the file clients.{client}.http.ca_file."
 )
+COMMON_NAME_CAUSE = (
+    "The certificate of {where} has no subjectAltName with a host: its name is in the Common Name only, which does not"
+    " count (RFC 9525 section 2)."
+)
+COMMON_NAME_FIX = "Have whoever runs that server issue a certificate with the host as subjectAltName."
 
 
 async def connection_step(name: str, settings: ClientSettings, url: str, error: NetworkError | None) -> Step:
@@ -42,6 +50,8 @@ async def connection_step(name: str, settings: ClientSettings, url: str, error: 
     diagnosis = problem_of(error, client=name, settings=settings, token=ANY).diagnosis
     if proxy and proxy.is_at_fault(error):
         diagnosis = replace(diagnosis, fix=PROXY_FIX.format(source=proxy.source, client=name))
+    if peer and not peer.names and MISMATCH.search(error.detail):
+        diagnosis = replace(diagnosis, cause=COMMON_NAME_CAUSE.format(where=error.where), fix=COMMON_NAME_FIX)
     evidence = presented(peer) | ({"proxy": str(proxy)} if proxy else {})
     return Step(
         name="connection",

@@ -28,7 +28,7 @@ from broker.proxies import from_environment
 from broker.secret_files import read_secret
 from broker.settings import Http
 from broker.transport import proxy_named
-from broker.trust import TrustStore
+from broker.trust import TrustStore, system_context
 
 MAX_NAMES = 5
 #: A proxy's answer to CONNECT is not much longer.
@@ -113,7 +113,7 @@ async def _handshake(host: str, port: int, proxy: URL | None, trusted: ssl.SSLCo
 
 async def _trusted(http: Http) -> ssl.SSLContext:
     """A context that trusts whom the client's requests trust. Raises NetworkError."""
-    return await TrustStore(http.ca_file, lambda _: None).context() if http.ca_file else ssl.create_default_context()
+    return await TrustStore(http.ca_file, lambda _: None).context() if http.ca_file else system_context()
 
 
 async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str, proxy: URL) -> bool:

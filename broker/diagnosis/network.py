@@ -52,8 +52,8 @@ NETWORK: Mapping[NetworkFault, Row] = {
         reason="bad_answer",
         act=Act.SERVER,
         cause="The head of the answer from {where} is larger than the broker reads.",
-        fix="Ask whoever runs the authorization server, or a gateway before it, which header grows so large; cookies and"
-        " security policies often do, and a token request needs neither.",
+        fix="Ask whoever runs the authorization server, or a gateway before it, which header grows so large; cookies"
+        " and security policies often do, and a token request needs neither.",
     ),
     "ca_file": Row(
         reason="ca_file",
@@ -87,9 +87,11 @@ SENTENCES: Mapping[NetworkFault, tuple[Row, ...]] = {
             says=("Hostname mismatch", "IP address mismatch"),
             reason="tls_failed",
             act=Act.SERVER,
-            cause="The certificate that {where} presents is for another host.",
-            fix="Write clients.<name>.issuer or clients.<name>.token_endpoint with the host that is in the certificate;"
-            " if a gateway answers in the server's place, correct DNS or the route.",
+            cause="The certificate that {where} presents is for another host, or names it only as its Common Name,"
+            " which does not count.",
+            fix="Write clients.<name>.issuer or clients.<name>.token_endpoint with a host of the certificate's"
+            " subjectAltName, or have that host added to it; if a gateway answers in the server's place, correct DNS or"
+            " the route.",
         ),
         Row(
             says=("unable to get local issuer certificate", "self-signed certificate", "self signed certificate"),

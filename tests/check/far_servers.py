@@ -55,7 +55,12 @@ class Authority:
         return self.folder / "authority.pem"
 
     def context(
-        self, host: str = "127.0.0.1", *, start: dt.timedelta = -DAY, end: dt.timedelta = 90 * DAY
+        self,
+        host: str = "127.0.0.1",
+        *,
+        start: dt.timedelta = -DAY,
+        end: dt.timedelta = 90 * DAY,
+        common_name_only: bool = False,
     ) -> ssl.SSLContext:
         """A server's, with a certificate for `host`, valid from and to these distances from now."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -65,7 +70,7 @@ class Authority:
         except ValueError:
             subject = x509.DNSName(host)
         authority = self._key  # type: ignore[attr-defined]  # set in __post_init__
-        made = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(_name(host))
             .issuer_name(_name(self.name))
@@ -73,9 +78,10 @@ class Authority:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + start)
             .not_valid_after(now + end)
-            .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
-            .sign(authority, hashes.SHA256())
         )
+        if not common_name_only:
+            builder = builder.add_extension(x509.SubjectAlternativeName([subject]), critical=False)
+        made = builder.sign(authority, hashes.SHA256())
         file, key_file = self.folder / "server.pem", self.folder / "server-key.pem"
         file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
         key_file.write_bytes(

@@ -57,7 +57,7 @@ async def test_every_member_is_documented_and_every_documented_member_comes(scen
         http = Http(ca_file=str(authority.file))
         issuer = f"https://127.0.0.1:{server.port}"
         reports.append(await scene.check(provider="generic", issuer=issuer, http=http))
-    scene.server.faults.set(Fault(answer={"token_type": "DPoP"}))
+    scene.server.faults.set(Fault(answer={"token_type": "DPoP", "expires_in": 1_795_000_000}))
     reports.append(await scene.check(dpop=Dpop()))
     reports.append(await scene.check(private_keys=None))
     found = seen(*reports)

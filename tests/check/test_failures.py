@@ -221,8 +221,17 @@ async def test_a_certificate_out_of_its_time_shows_its_dates(
 async def test_a_certificate_for_another_host_shows_for_which(scene: Scene, authority: Authority) -> None:
     async with authorization_server(authority.context("gateway.example")) as server:
         found = await far(scene, f"https://127.0.0.1:{server.port}", http=Http(ca_file=str(authority.file)))
-    assert f"cause The certificate that 127.0.0.1:{server.port} presents is for another host." in found.read
+    assert f"cause The certificate that 127.0.0.1:{server.port} presents is for another host, or" in found.read
     assert "presented gateway.example, issued by Acme Root CA, valid from" in found.read
+
+
+async def test_a_host_only_in_the_common_name_is_refused(scene: Scene, authority: Authority) -> None:
+    context = authority.context("localhost", common_name_only=True)
+    async with authorization_server(context, "localhost") as server:
+        found = await far(scene, f"https://localhost:{server.port}", http=Http(ca_file=str(authority.file)))
+    assert "its name is in the Common Name only, which does not count" in found.read
+    assert "issue a certificate with the host as subjectAltName" in found.read
+    assert server.requests == []
 
 
 async def test_a_port_without_tls_is_said_to_be_that(scene: Scene) -> None:
