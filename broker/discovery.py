@@ -12,7 +12,7 @@ from broker.errors import BrokerError, DiscoveryError, RefusalError
 from broker.events import Observer, Warned
 from broker.server_json import read_object
 from broker.transport import Reply, Transport, retry_after
-from broker.urls import host_of, is_loopback, is_usable
+from broker.urls import host_of, is_loopback, is_usable, origin_of
 
 #: A document is read again after this many seconds, when a token is due anyway.
 MAX_AGE = 86400.0
@@ -126,7 +126,7 @@ def metadata_urls(issuer: str) -> tuple[str, ...]:
 def permit(endpoint: str, *, issuer: str, hosts: Collection[str], allow_http: bool, pinned: str | None) -> None:
     """Raises DiscoveryError unless assertions may go to `endpoint`, which the metadata of `issuer` names.
 
-    `pinned` is the endpoint in use: the host never changes while the broker runs.
+    `pinned` is the endpoint in use: its scheme, host and port never change while the broker runs.
     """
     host = host_of(endpoint)
     if not (endpoint.startswith("https://") or is_loopback(endpoint) or allow_http):
@@ -136,10 +136,10 @@ def permit(endpoint: str, *, issuer: str, hosts: Collection[str], allow_http: bo
             "foreign_host",
             f"{issuer} names a token endpoint on another host, {host}; write it as token_endpoint if that is right",
         )
-    if pinned and host != host_of(pinned):
+    if pinned and origin_of(endpoint) != origin_of(pinned):
         raise DiscoveryError(
             "moved",
-            f"{issuer} now names a token endpoint on {host} instead of {host_of(pinned)};"
+            f"{issuer} now names a token endpoint at {origin_of(endpoint)} instead of {origin_of(pinned)};"
             " restart the broker if that is right",
         )
 

@@ -36,3 +36,8 @@ def is_loopback(url: str) -> bool:
 def host_of(url: str) -> str:
     """The host of a usable `url`."""
     return URL(url).host or ""
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of a usable `url`, the port only where it is not the scheme's own."""
+    return str(URL(url).origin())

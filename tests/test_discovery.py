@@ -4,14 +4,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.discovery import MAX_AGE, Discovery, metadata_urls, parse_metadata
+from broker.discovery import MAX_AGE, Discovery, metadata_urls, parse_metadata, permit
 from broker.errors import DiscoveryError, NetworkError, RefusalError
 from broker.events import Event, Warned
 from broker.settings import Http
@@ -191,6 +191,27 @@ async def test_an_endpoint_that_is_gone_and_moved_says_that_a_restart_is_needed(
         with pytest.raises(DiscoveryError, match="restart the broker") as error:
             await discovery.token_endpoint()
     assert error.value.fault == "moved"
+
+
+async def test_an_endpoint_that_moves_to_another_port_is_refused() -> None:
+    documents: Documents = {}
+    async with a_server(documents) as server, a_discovery(server.url) as discovery:
+        documents[OAUTH] = {"issuer": server.url, "token_endpoint": f"{server.url}/token"}
+        await discovery.token_endpoint()
+        documents[OAUTH] = {"issuer": server.url, "token_endpoint": "http://127.0.0.1:9/token"}
+        discovery.doubt()
+        with pytest.raises(DiscoveryError, match=r"at http://127\.0\.0\.1:9 instead of http://127\.0\.0\.1:") as error:
+            await discovery.token_endpoint()
+    assert error.value.fault == "moved"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "permitted"),
+    [("https://i:443/t", True), ("https://I/u", True), ("https://i:8443/t", False), ("http://i/t", False)],
+)
+def test_the_pin_holds_scheme_host_and_port(endpoint: str, *, permitted: bool) -> None:
+    with nullcontext() if permitted else pytest.raises(DiscoveryError, match="restart the broker"):
+        permit(endpoint, issuer="https://i", hosts=(), allow_http=True, pinned="https://i/t")
 
 
 async def test_an_endpoint_that_moved_on_its_host_is_found_after_a_doubt() -> None:

@@ -45,7 +45,8 @@ DISCOVERY: Mapping[DiscoveryFault, Row] = {
     "moved": Row(
         reason="token_endpoint_moved",
         act=Act.OPERATOR,
-        cause="The metadata names a token endpoint on another host than before, where an assertion could be misused.",
+        cause="The metadata names a token endpoint with another scheme, host or port than before, where an assertion"
+        " could be misused.",
         fix="If the move is announced, restart the broker; if not, ask whoever runs the authorization server.",
     ),
     "insecure": Row(
