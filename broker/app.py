@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ from broker.observers.metrics import Metrics
 from broker.refresher import Refresher
 from broker.settings import ClientSettings, Settings
 from broker.store import Store
+from broker.supervision import contained, keep_running
 
 #: Requests under way to one authorization server: enough for 200 tokens, far below Okta's limit of 35 to 75.
 MAX_REQUESTS_PER_SERVER = 8
@@ -168,12 +170,13 @@ class Broker:
         self.observe(Reloading())
         for made in self.clients.values():
             made.grant.order.forget_refusals()
-        await asyncio.gather(self.callers.reload(), *(client.keys.load() for client in self.clients.values()))
+        with contained(self.observe):
+            await asyncio.gather(self.callers.reload(), *(client.keys.load() for client in self.clients.values()))
         for refresher in self.refreshers.values():
             refresher.retry_now()
 
     async def crashed(self) -> None:
-        """Return when a loop has ended, which none may; its exception is raised when the broker is closed."""
+        """Return when a loop has ended, which none may; what it raised is raised when the broker is closed."""
         await asyncio.wait(self.loops, return_when=asyncio.FIRST_COMPLETED)
 
     async def start(self) -> None:
@@ -184,9 +187,9 @@ class Broker:
         await self.admin.start()
         self.observe(Listening(listener="admin", addresses=self.admin.addresses))
         if any(caller.secret_file for caller in self.settings.api.callers.values()):
-            self.loop(self.callers.watch(), "callers")
+            self.loop(self.callers.watch, "callers")
         for name in self.clients:
-            self.loop(self._keep(name), f"client {name}")
+            self.loop(partial(self._keep, name), f"client {name}")
 
     async def _keep(self, client: str) -> NoReturn:
         """Keep the tokens of one client, and the files that hold them, from the first reading of its keys on.
@@ -198,17 +201,18 @@ class Broker:
             for name, token in self.settings.tokens.items():
                 for sink in token.sinks if token.client == client else ():
                     file = Sink(name, sink, self.store, now=self.now, wall=self.wall, observe=self.observe)
-                    group.create_task(file.run())
-            await keys.load()
-            group.create_task(keys.watch())
+                    group.create_task(keep_running(file.run, self.observe))
+            with contained(self.observe):
+                await keys.load()
+            group.create_task(keep_running(keys.watch, self.observe))
             for refresher in self.refreshers.values():
                 if refresher.settings.client == client:
-                    group.create_task(refresher.run())
+                    group.create_task(keep_running(refresher.run, self.observe))
         raise AssertionError  # pragma: no cover - no task of the group returns
 
-    def loop(self, forever: Coroutine[Any, Any, NoReturn], name: str) -> None:
-        """Run `forever` beside the others; the broker is only alive while it is."""
-        self.loops.append(asyncio.create_task(forever, name=name))
+    def loop(self, forever: Callable[[], Coroutine[Any, Any, NoReturn]], name: str) -> None:
+        """Run `forever` beside the others, again after a defect; the broker is only alive while it runs."""
+        self.loops.append(asyncio.create_task(keep_running(forever, self.observe), name=name))
 
     async def stop(self) -> None:
         """Close in reverse. Raises what a loop ended with, if one did by itself."""

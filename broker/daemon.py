@@ -9,8 +9,9 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 from broker.app import Broker
-from broker.errors import ConfigError, place_of, root_of
-from broker.events import Crashed, Observer, Stopping
+from broker.errors import ConfigError
+from broker.events import Observer, Stopping
+from broker.supervision import defect_of
 
 STOPPING = ("SIGTERM", "SIGINT")
 RELOAD = "SIGHUP"
@@ -73,7 +74,7 @@ class Signals:
 
 
 async def serve(broker: AbstractAsyncContextManager[Broker], log: Observer, *, drain: float) -> int:
-    """Run until a signal asks to stop (0), or until a loop ends, which is a bug (1). Raises ConfigError.
+    """Run until a signal asks to stop (0), or until a defect at start or the end of a loop (1). Raises ConfigError.
 
     `drain` is how many seconds serving goes on after the signal; a second signal ends that.
     """
@@ -92,8 +93,7 @@ async def serve(broker: AbstractAsyncContextManager[Broker], log: Observer, *, d
             crashed.cancel()
     except ConfigError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever ended a loop, in our own form: by type and place
-        bug = root_of(error)
-        log(Crashed(where=place_of(bug), error=type(bug).__name__))
+    except Exception as error:  # noqa: BLE001 - in our own form: by type and place
+        log(defect_of(error))
         return 1
     return 0

@@ -19,7 +19,11 @@ DiscoveryFault = Literal[
 
 
 class BrokerError(Exception):
-    """Everything the broker expects to go wrong; anything else is a bug and ends the process."""
+    """Everything the broker expects to go wrong.
+
+    Anything else is a defect: it costs the attempt, the request or the turn of a loop in which it happens, and ends the
+    process only at start.
+    """
 
 
 class ConfigError(BrokerError):

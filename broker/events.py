@@ -289,7 +289,7 @@ class SinkFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crashed(Event):
-    """An observer, or a request handler, has a bug; the type of the exception and the place, never its text."""
+    """An unexpected exception in an observer, a request handler or a loop: its type and place, never its text."""
 
     name: ClassVar[str] = "internal_error"
     where: str

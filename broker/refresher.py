@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from broker.diagnosis import Act, Diagnosis, diagnose
+from broker.diagnosis import Act, Diagnosis, Reason, defect, diagnose
 from broker.errors import BrokerError
 from broker.events import Observer, Refreshed, RefreshFailed, ScopeReduced, TokenExpired, Warned
 from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at, shortest_pause
@@ -14,6 +14,8 @@ from broker.tokens import EXPIRED, Token
 
 #: asyncio sleeps on a clock that stands still while the machine is suspended: no sleep is longer than this.
 LONGEST_SLEEP = 60.0
+#: Reasons that another key may mend although they are retried as faults of the server are.
+MAYBE_THE_KEY: frozenset[Reason] = frozenset({"client_refused", "defect"})
 
 
 class Refresher:
@@ -57,7 +59,7 @@ class Refresher:
         self._attempting = False
 
     async def run(self) -> NoReturn:
-        """Refresh for ever. Whatever is not a BrokerError is a bug and ends the loop."""
+        """Refresh for ever."""
         while True:
             await self.refresh()
             await self._rest()
@@ -88,26 +90,36 @@ class Refresher:
             self._waking.set_result(None)
 
     def key_changed(self) -> None:
-        """The client has another key. A server that is down or rate limiting is none the better for it."""
-        if self.failure is None or self.failure.act not in {Act.SERVER, Act.LIMIT}:
+        """The client has another key, which does not help while the server is down or rate limiting."""
+        failure = self.failure
+        if failure is None or failure.act not in {Act.SERVER, Act.LIMIT} or failure.reason in MAYBE_THE_KEY:
             self.retry_now()
 
     async def refresh(self) -> None:
-        """One attempt: a new token in the store, or the old one kept and a diagnosis."""
+        """One attempt: a new token in the store, or the old one kept and a diagnosis.
+
+        An unexpected exception fails the attempt, as any other failure does.
+        """
         self._woken = False
         self._attempting = True
         began = self.now()
         try:
-            token = await self.fetch(self.settings)
-        except BrokerError as error:
-            self._failed(error, began)
-        else:
-            self._succeeded(token, began)
+            await self._attempt(began)
+        except Exception as error:  # noqa: BLE001 - whatever a defect raises
+            self._failed(defect(error), began)
         finally:
             self._attempting = False
             if ended := self._ended:
                 self._ended = None
                 ended.set_result(None)
+
+    async def _attempt(self, began: float) -> None:
+        try:
+            token = await self.fetch(self.settings)
+        except BrokerError as error:
+            self._failed(diagnose(error, provider=self.provider), began)
+        else:
+            self._succeeded(token, began)
 
     def _succeeded(self, token: Token, began: float) -> None:
         self.store.put(self.name, token)
@@ -139,10 +151,8 @@ class Refresher:
             self.observe(ScopeReduced(token=self.name, client=self.settings.client, missing=missing))
         self._missing = missing
 
-    def _failed(self, error: BrokerError, began: float) -> None:
-        self.failure = diagnosis = diagnose(error, provider=self.provider).named(
-            client=self.settings.client, token=self.name
-        )
+    def _failed(self, diagnosis: Diagnosis, began: float) -> None:
+        self.failure = diagnosis = diagnosis.named(client=self.settings.client, token=self.name)
         self._faults = self._faults + 1 if diagnosis.act is Act.SERVER else 0
         now = self.now()
         left = self._current.usable_until - now if self._current else 0.0

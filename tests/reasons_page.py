@@ -11,6 +11,7 @@ from broker.diagnosis.okta_request import REDUCED as REDUCED_BY_OKTA
 from broker.diagnosis.transport import (
     CERTIFICATE_ENDS,
     CLOCKS_APART,
+    DEFECT,
     DISCOVERY,
     KEY_FILE,
     REDUCED,
@@ -102,6 +103,7 @@ def _when(row: Row) -> str:
         id(REDUCED_BY_OKTA): "`check`: scopes are missing<br>`provider: okta`",
         id(CLOCKS_APART): "`check`: clocks differ",
         id(CERTIFICATE_ENDS): "`check`: a certificate ends",
+        id(DEFECT): "an unexpected exception",
         id(UNEXPECTED): "any other error",
     }
     if id(row) in special:

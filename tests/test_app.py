@@ -20,6 +20,7 @@ from broker.devserver import DevServer, Fault
 from broker.errors import ConfigError
 from broker.events import (
     CallerLoaded,
+    CallerRefused,
     ConfigChanged,
     Crashed,
     Event,
@@ -122,22 +123,64 @@ async def test_an_observer_with_a_bug_costs_neither_a_token_nor_the_others_their
     assert {(event.where, event.error) for event in crashes} == {("observer function", "ZeroDivisionError")}
 
 
-async def test_a_loop_with_a_bug_ends_the_broker_and_is_not_alive(tmp_path: Path) -> None:
+async def livez(broker: Broker) -> int:
+    async with aiohttp.ClientSession() as http, http.get(f"http://{broker.admin.addresses[0]}/livez") as reply:
+        return reply.status
+
+
+async def test_a_loop_with_a_defect_costs_neither_the_process_nor_a_token(tmp_path: Path) -> None:
     async def bug() -> NoReturn:
         raise ZeroDivisionError
 
-    async def story() -> None:
-        async with DevServer() as server, a_broker({"c": a_client(tmp_path, server, "c")}) as (broker, _):
-            broker.loop(bug(), "a bug")
-            await asyncio.wait_for(broker.crashed(), 5)
-            async with (
-                aiohttp.ClientSession() as http,
-                http.get(f"http://{broker.admin.addresses[0]}/livez") as reply,
-            ):
-                assert reply.status == 503
+    async with DevServer() as server, a_broker({"c": a_client(tmp_path, server, "c")}) as (broker, events):
+        broker.loop(bug, "a bug")
+        assert await broker.store.wait("c", 5)
+        assert [event.error for event in events if isinstance(event, Crashed)] == ["ZeroDivisionError"]
+        assert broker.metrics.registry.get_sample_value("token_broker_defects_total") == 1
+        assert await livez(broker) == 200
 
-    with pytest.raises(ZeroDivisionError):
-        await story()
+
+async def test_a_defect_in_one_attempt_costs_no_other_token(tmp_path: Path) -> None:
+    async def bug(_token: TokenSettings) -> NoReturn:
+        raise ZeroDivisionError
+
+    async with DevServer() as server:
+        clients = {name: a_client(tmp_path, server, name) for name in ("good", "bad")}
+        async with a_broker(clients) as (broker, _):
+            broker.refreshers["bad"].fetch = bug
+            assert await broker.store.wait("good", 5)
+            async with asyncio.timeout(5):
+                while broker.failure("bad") is None:
+                    await asyncio.sleep(0.01)
+            assert getattr(broker.failure("bad"), "reason", "") == "defect"
+            value = broker.metrics.registry.get_sample_value
+            assert value("token_broker_refresh_errors_total", {"token": "bad", "reason": "defect"}) == 1
+            assert value("token_broker_defects_total") == 1
+            assert await livez(broker) == 200
+
+
+async def test_a_defect_in_reading_keys_costs_neither_other_clients_nor_a_reload(tmp_path: Path) -> None:
+    async with DevServer() as server:
+        clients = {name: a_client(tmp_path, server, name) for name in ("good", "bad")}
+        async with a_broker(clients) as (broker, events):
+            keys = broker.clients["bad"].keys
+            keys._loader, loader = None, keys._loader  # type: ignore[assignment]  # the defect
+            assert await broker.store.wait("good", 5)
+            await broker.reload()
+            async with asyncio.timeout(5):
+                while broker.failure("bad") is None:
+                    await asyncio.sleep(0.01)
+            assert [event for event in events if isinstance(event, Crashed)]
+            keys._loader = loader
+            assert await broker.store.wait("bad", 5)
+            assert broker.alive()
+
+
+async def test_a_loop_that_ends_all_the_same_is_not_alive(tmp_path: Path) -> None:
+    async with DevServer() as server, a_broker({"c": a_client(tmp_path, server, "c")}) as (broker, _):
+        broker.loops[0].cancel()
+        await asyncio.wait_for(broker.crashed(), 5)
+        assert await livez(broker) == 503
 
 
 async def test_a_reload_reads_keys_again_and_retries_at_once(tmp_path: Path) -> None:
@@ -200,22 +243,19 @@ async def test_a_caller_is_handed_a_token_and_its_secret_is_read_again_by_itself
         assert broker.alive()
 
 
-async def test_a_callers_loop_with_a_bug_ends_the_broker(tmp_path: Path) -> None:
-    def told(event: Event) -> None:
-        events.append(event)
-
+async def test_a_defect_in_reading_callers_keeps_their_secrets(tmp_path: Path) -> None:
     events: list[Event] = []
-
-    async def story() -> None:
-        async with DevServer() as server:
-            settings = guarded(tmp_path, a_client(tmp_path, server, "c"), create=True)
-            async with running(settings, observers=[told]) as broker:
-                broker.callers._files["reports"] = None  # type: ignore[assignment]  # the bug
-                await asyncio.wait_for(broker.crashed(), 10)
-                assert not broker.alive()
-
-    with pytest.raises(TypeError):
-        await story()
+    async with DevServer() as server:
+        settings = guarded(tmp_path, a_client(tmp_path, server, "c"), create=True)
+        async with running(settings, observers=[events.append]) as broker:
+            assert await broker.store.wait("t", 5)
+            broker.callers._files["reports"] = None  # type: ignore[assignment]  # the defect
+            async with asyncio.timeout(10):
+                while not [event for event in events if isinstance(event, CallerRefused)]:
+                    await asyncio.sleep(0.05)
+            assert await status_of(broker, (tmp_path / "secret").read_text().strip()) == 200
+            assert broker.alive()
+    assert [event.error for event in events if isinstance(event, Crashed)][:1] == ["TypeError"]
     assert [event for event in events if isinstance(event, CallerLoaded) and event.created]
 
 

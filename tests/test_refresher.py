@@ -292,11 +292,29 @@ async def test_the_fix_names_this_client_and_this_token() -> None:
         assert "<name>" not in fix
 
 
-async def test_a_bug_ends_the_loop_instead_of_hiding() -> None:
-    stage = Stage()
-    stage.trouble = ZeroDivisionError()
-    with pytest.raises(ZeroDivisionError):
-        await stage.refresher.run()
+async def test_a_defect_fails_the_attempt_and_is_retried() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(1)
+        held = stage.store.get("t")
+        stage.trouble = ZeroDivisionError("secret")
+        await asyncio.sleep(2300)
+        failed = stage.seen(RefreshFailed)
+        assert len(failed) > 1
+        assert failed[0].diagnosis.reason == "defect"
+        assert "ZeroDivisionError in test_refresher.py:" in failed[0].diagnosis.cause
+        assert "secret" not in repr(failed)
+        assert failed[0].retry_at - EPOCH - stage.asked[1] <= 2
+        assert stage.store.get("t") is held
+        stage.trouble = None
+        stage.refresher.key_changed()
+        await asyncio.sleep(1)
+        assert stage.refresher.failure is None
+
+
+async def test_a_defect_in_the_diagnosis_fails_the_attempt_too() -> None:
+    async with a_stage(RefusalError(400, "invalid_scope", None)) as stage:  # type: ignore[arg-type]  # the defect
+        await asyncio.sleep(1)
+        assert stage.seen(RefreshFailed)[0].diagnosis.reason == "defect"
 
 
 async def test_an_attempt_out_of_turn_is_made_at_once_and_its_end_is_told_to_all_who_asked() -> None:
@@ -358,7 +376,7 @@ async def test_who_asks_as_an_attempt_fails_does_not_shorten_the_pause_after_it(
         assert len(stage.asked) == 1
 
 
-async def test_the_end_of_a_loop_that_dies_is_told() -> None:
+async def test_an_attempt_that_a_defect_ends_has_ended_for_all_who_wait() -> None:
     async with a_stage() as stage:
         await asyncio.sleep(10)
         stage.trouble = ZeroDivisionError()

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import NoReturn
 
 from broker.app import Broker, running, watch_config
@@ -56,5 +57,5 @@ async def _broker(
         if dev:
             broker.observe(Warned(detail="--dev: tokens are the embedded server's, the keys are made up"))
         if file:
-            broker.loop(watch_config(file.path, file.changed, broker.observe), "configuration file")
+            broker.loop(partial(watch_config, file.path, file.changed, broker.observe), "configuration file")
         yield broker

@@ -29,6 +29,7 @@ from broker.diagnosis.network import NETWORK, SENTENCES
 from broker.diagnosis.transport import (
     CERTIFICATE_ENDS,
     CLOCKS_APART,
+    DEFECT,
     DISCOVERY,
     KEY_FILE,
     REDUCED,
@@ -47,6 +48,8 @@ from broker.errors import (
     RefusalError,
     ReplyError,
     SecretFileError,
+    place_of,
+    root_of,
 )
 
 __all__ = [
@@ -61,6 +64,7 @@ __all__ = [
     "certificate_ends",
     "clean",
     "clocks_apart",
+    "defect",
     "diagnose",
     "scopes_reduced",
 ]
@@ -108,6 +112,7 @@ ROWS: Final = (
     REDUCED,
     CLOCKS_APART,
     CERTIFICATE_ENDS,
+    DEFECT,
     UNEXPECTED,
 )
 
@@ -137,6 +142,12 @@ def diagnose(error: BrokerError, *, provider: str = "generic") -> Diagnosis:
             return _diagnosis(row, message=message or REASONS[row.reason])
         case _:
             return _diagnosis(UNEXPECTED, str(error))
+
+
+def defect(error: BaseException) -> Diagnosis:
+    """For an unexpected exception: its type and place, never its text, which might hold what a stranger sent."""
+    bug = root_of(error)
+    return _diagnosis(DEFECT, where=f"{type(bug).__name__} in {place_of(bug)}")
 
 
 def scopes_reduced(*, provider: str = "generic") -> Diagnosis:

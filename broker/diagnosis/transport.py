@@ -158,6 +158,13 @@ UNEXPECTED = Row(
     fix="Read the words beside this; if they do not help, report them as a defect of token-broker.",
 )
 
+DEFECT = Row(
+    reason="defect",
+    act=Act.SERVER,
+    cause="A defect of token-broker ended the attempt: {where}.",
+    fix="Report this line as a defect of token-broker; the broker keeps trying, and other tokens are not affected.",
+)
+
 #: Granted, but less than was asked for: no failure of the request, and one of whoever needs the rest.
 REDUCED = Row(
     reason="scope_refused",

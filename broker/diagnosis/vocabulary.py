@@ -28,7 +28,7 @@ Reason = Literal[
     "auth_method", "client_unknown", "client_refused",
     "request_refused", "grant_refused", "scope_refused", "target_refused", "policy_refused", "network_zone",
     "dpop_required", "dpop_refused",
-    "starting", "unknown",
+    "starting", "defect", "unknown",
 ]  # fmt: skip
 
 #: The closed set, in the order in which a token request meets them, with what each one means.
@@ -72,6 +72,7 @@ REASONS: Mapping[Reason, str] = {
     "dpop_required": "The server binds this client's tokens to a key (DPoP).",
     "dpop_refused": "The server did not accept the DPoP proof.",
     "starting": "The first attempt has not ended yet.",
+    "defect": "An unexpected exception in the broker ended the attempt.",
     "unknown": "The broker does not know this refusal; the server's own words are all there is.",
 }
 

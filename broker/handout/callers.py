@@ -15,6 +15,7 @@ from broker.events import CallerLoaded, CallerRefused, Observer
 from broker.handout import caller_files
 from broker.handout.caller_files import CallerFileError, digest
 from broker.settings import ANONYMOUS, CallerSettings, TokenSettings
+from broker.supervision import contained
 
 #: Seconds between two looks at the files.
 POLL: Final = 2.0
@@ -132,8 +133,10 @@ class Callers:
             await asyncio.wait(self._reading.values(), timeout=PATIENCE)
         found: dict[str, Found] = {}
         for name, file in self._files.items():
+            found[name] = f"{file} cannot be read, by a defect of token-broker; report it"
             if self._reading[name].done():
-                found[name] = self._reading.pop(name).result()
+                with contained(self._observe):  # the other files are read all the same
+                    found[name] = self._reading.pop(name).result()
             else:
                 found[name] = f"{file} cannot be read within {PATIENCE:g} s; is its volume still there?"
         return found

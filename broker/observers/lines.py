@@ -163,7 +163,7 @@ def repetition(event: Event) -> tuple[tuple[str, ...], str, float]:
         case Refused():
             subject, pause = (event.reason,), MINUTE
         case Crashed():
-            subject, pause = (event.where, event.error), MINUTE
+            subject = (event.where, event.error)
         case _:
             return (), "", 0.0
     return (event.name, *subject), cause, pause

@@ -14,6 +14,7 @@ from broker import __version__
 from broker.events import (
     ClockMeasured,
     ConfigChanged,
+    Crashed,
     Event,
     HandedOut,
     KeyAccepted,
@@ -35,8 +36,8 @@ from broker.settings import ANONYMOUS, Settings, TokenSettings
 
 MAX_TIMED_ROUTES: Final = 2
 #: Pairs of route and code. 80 series with one token and one client, less 12 for the token, 15 for the client whose key
-#: is being rotated, 9 for the process, one for each reason to refuse a request, and 8 for each timed route.
-MAX_CODES: Final = 80 - 12 - 15 - 9 - len(REFUSALS) - 8 * MAX_TIMED_ROUTES
+#: is being rotated, 10 for the process, one for each reason to refuse a request, and 8 for each timed route.
+MAX_CODES: Final = 80 - 12 - 15 - 10 - len(REFUSALS) - 8 * MAX_TIMED_ROUTES
 MAX_REASONS_PER_TOKEN: Final = 5
 #: Pairs of token and caller beyond one for each token.
 MAX_CALLERS: Final = 50
@@ -152,6 +153,14 @@ class Metrics:
         )
         build = self._levels("token_broker_build_info", "The program.", "version", "python_version")
         build.set((__version__, platform.python_version()), 1)
+        self._defects = Counts(
+            "token_broker_defects_total",
+            "Unexpected exceptions, each of which cost an attempt, a request or the turn of a loop.",
+            (),
+            most=1,
+            registry=self.registry,
+        )
+        self._defects.add((), 0)
         ProcessCollector(registry=self.registry)
 
     def _levels(self, name: str, text: str, *labels: str) -> Levels:
@@ -178,6 +187,8 @@ class Metrics:
                 self._sink_writes.add((event.token, "success"))
             case SinkFailed():
                 self._sink_writes.add((event.token, "error"))
+            case Crashed():
+                self._defects.add(())
             case _:
                 pass
 
@@ -213,6 +224,7 @@ class Metrics:
     def _on_refresh_failed(self, event: RefreshFailed) -> None:
         self._refreshes.add((event.token, "error"))
         self._errors.add((event.token, event.diagnosis.reason))
+        self._defects.add((), event.diagnosis.reason == "defect")
         self._clients.attempted(event.client, event.duration)
         self._next_refresh.set((event.token,), self._on_wall(event.retry_at))
 
