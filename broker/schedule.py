@@ -57,12 +57,12 @@ def after_fault(attempt: int, left: float, draw: float, asked: float = 0.0) -> f
     """Pause after the `attempt`-th network or server failure in a row, with `left` seconds of a held token.
 
     Exponential from one second with full jitter; while a token is held there is no hurry, so the ceiling grows. What a
-    503 asks for by `Retry-After` is granted as far as it costs no token.
+    503 asks for by `Retry-After` is granted up to an hour, as far as it costs no token.
     """
     longest = MAX_RETRY_WITHOUT_TOKEN if left <= 0 else min(max(MAX_RETRY_WITHOUT_TOKEN, left / 4), MAX_RETRY)
     ceiling = min(longest, FIRST_RETRY * 2.0 ** min(attempt, 16))
-    polite = min(asked, left / 2 if left > 0 else MAX_RETRY_WITHOUT_TOKEN)
-    return min(max(FIRST_RETRY + draw * (ceiling - FIRST_RETRY), polite), MAX_RETRY)
+    polite = min(asked, left / 2 if left > 0 else MAX_RETRY_WITHOUT_TOKEN, MAX_LIMIT)
+    return max(FIRST_RETRY + draw * (ceiling - FIRST_RETRY), polite)
 
 
 def after_refusal(left: float) -> float:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from broker.diagnosis import REASONS, ROWS, STARTING, Act, Reason, Row
+from broker.diagnosis import REASONS, REFUSALS, ROWS, STARTING, Act, Reason, Row
 from broker.diagnosis.network import NETWORK, SENTENCES
 from broker.diagnosis.okta_request import REDUCED as REDUCED_BY_OKTA
 from broker.diagnosis.transport import (
@@ -23,7 +23,7 @@ from broker.diagnosis.transport import (
 ACTS = {
     Act.SERVER: (
         "the server or the network",
-        "tries again with growing pauses: up to a minute without a token, up to five with one",
+        "tries again after 1 to 2 s, then with growing pauses: up to a minute without a token, up to five with one",
     ),
     Act.LIMIT: ("nobody", "stays away for as long as the server asked, and a random while more, for the whole client"),
     Act.REBUILD: ("nobody", "tries once more at once, with a new assertion; then as for `operator`"),
@@ -43,7 +43,9 @@ HEAD = """# Reason codes
 Why a token request failed: the label `reason` of `token_broker_refresh_errors_total`, the `reason` of a 503 and of
 the log's `refresh_failed`. The set is closed: a code may be added in a release, but none is renamed.
 
-Who must act decides what the broker does meanwhile. A token that is still valid is handed out all the while.
+Who must act decides what the broker does meanwhile. A token that is still valid is handed out all the while. An answer
+that is not OAuth's (a redirect, a web page, a refusal without `error`, a success without a token) counts as a fault of
+the server, or of a gateway before it.
 """
 
 
@@ -64,7 +66,7 @@ def _overview() -> Iterator[str]:
     yield "| reason | what it means | who must act |"
     yield "| --- | --- | --- |"
     for reason, meaning in REASONS.items():
-        acts = dict.fromkeys(row.act for row in ROWS if row.reason == reason) or {STARTING.act: None}
+        acts = dict.fromkeys(act for row in ROWS if row.reason == reason for act in _acts_of(row)) or [STARTING.act]
         yield f"| [`{reason}`](#{reason}) | {meaning} | {', '.join(f'`{act.value}`' for act in acts)} |"
     yield ""
 
@@ -75,16 +77,28 @@ def _details() -> Iterator[str]:
         yield "| when | who | cause | fix |"
         yield "| --- | --- | --- | --- |"
         for when, act, cause, fix in _rows(reason):
-            yield f"| {when} | `{act.value}` | {_cell(cause)} | {_cell(fix)} |"
+            yield f"| {when} | {act} | {_cell(cause)} | {_cell(fix)} |"
         yield ""
 
 
-def _rows(reason: Reason) -> Iterator[tuple[str, Act, str, str]]:
+def _rows(reason: Reason) -> Iterator[tuple[str, str, str, str]]:
     if reason == STARTING.reason:
-        yield "no attempt has ended", STARTING.act, STARTING.cause, STARTING.fix
+        yield "no attempt has ended", f"`{STARTING.act.value}`", STARTING.cause, STARTING.fix
     for row in ROWS:
         if row.reason == reason:
-            yield _when(row), row.act, row.cause, row.fix
+            fault, *others = (f"`{act.value}`" for act in _acts_of(row))
+            yield (
+                _when(row),
+                " ".join([fault, *(f"(with an unknown `error` {act})" for act in others)]),
+                row.cause,
+                row.fix,
+            )
+
+
+def _acts_of(row: Row) -> tuple[Act, ...]:
+    """Without an `error` a refusal is a fault; with one that no row knows it is the operator's."""
+    by_status = any(row is refusal for refusal in REFUSALS) and row.is_by_status and row.act is Act.OPERATOR
+    return (Act.SERVER, row.act) if by_status else (row.act,)
 
 
 def _when(row: Row) -> str:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pytest
 
-from broker.errors import KeyFileError, NetworkError, RefusalError
+from broker.errors import KeyFileError, NetworkError, RefusalError, ReplyError
 from broker.events import Event, Refreshed, RefreshFailed, ScopeReduced, TokenExpired, Warned
 from broker.refresher import Refresher
 from broker.settings import TokenSettings
@@ -151,6 +151,38 @@ async def test_a_refusal_is_retried_by_a_quarter_of_the_time_left() -> None:
         await asyncio.sleep(2300)
         failed = stage.seen(RefreshFailed)[0]
         assert failed.retry_at == pytest.approx(EPOCH + 2220 + 300)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        *(RefusalError(status, "", "<title>") for status in (302, 400, 401, 403, 404)),
+        *(ReplyError(fault, "") for fault in ("redirect", "not_json", "access_token")),
+    ],
+)
+async def test_an_answer_that_is_not_oauths_is_retried_like_a_fault(trouble: Exception) -> None:
+    async with a_stage(trouble) as stage:
+        await asyncio.sleep(600)
+        pauses = [b - a for a, b in zip(stage.asked, stage.asked[1:], strict=False)]
+        assert pauses[:3] == pytest.approx([1.5, 2.5, 4.5])
+        assert max(pauses) <= 60
+
+
+async def test_a_new_key_is_tried_at_once_after_a_bare_refusal() -> None:
+    async with a_stage(RefusalError(401, "", "")) as stage:
+        await asyncio.sleep(300)
+        stage.trouble = None
+        stage.refresher.key_changed()
+        await asyncio.sleep(0.1)
+        assert stage.store.get("t")
+
+
+async def test_a_long_retry_after_of_a_503_is_honoured_with_a_token() -> None:
+    async with a_stage() as stage:
+        await asyncio.sleep(1)
+        stage.trouble = RefusalError(503, "", "", retry_after=400.0)
+        await asyncio.sleep(3000)
+        assert stage.asked[:3] == pytest.approx([0, 2220, 2620])
 
 
 async def test_a_rate_limit_is_waited_out() -> None:

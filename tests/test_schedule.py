@@ -104,7 +104,7 @@ def test_faults_back_off_exponentially_and_slower_when_a_token_is_held(
 
 @for_each(
     ("asked", "left", "expected"),
-    [(0, 0, 1), (20, 0, 20), (600, 0, 60), (20, 100, 20), (90, 100, 50), (9000, 9000, 300)],
+    [(0, 0, 1), (20, 0, 20), (600, 0, 60), (20, 100, 20), (90, 100, 50), (900, 9000, 900), (9000, 9000, 3600)],
 )
 def test_what_a_server_in_trouble_asks_for_is_granted_as_far_as_it_costs_no_token(
     asked: float, left: float, expected: float

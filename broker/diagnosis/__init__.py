@@ -6,6 +6,7 @@
 no refusal. A further provider is a further table in `REFUSALS`, before the general rows.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from broker.diagnosis import (
@@ -170,7 +171,10 @@ def _refused(error: RefusalError, provider: str) -> Diagnosis:
     looked_at = error.status, normal(code), normal(one_line(description)), provider
     row = next(row for row in REFUSALS if row.fits(*looked_at))
     said = (one_line(without(text, error.secrets)[:LOOKED_AT]) for text in (error.error, error.description))
-    return _diagnosis(row, ": ".join(filter(None, said)), wait=error.retry_after, status=error.status)
+    # Without an `error` it is no answer of OAuth's (RFC 6749 section 5.2), and nothing says that a person must act.
+    fault = row.act is Act.OPERATOR and row.is_by_status and not code
+    diagnosis = _diagnosis(row, ": ".join(filter(None, said)), wait=error.retry_after, status=error.status)
+    return replace(diagnosis, act=Act.SERVER) if fault else diagnosis
 
 
 def _diagnosis(row: Row, words: str = "", *, wait: float | None = None, **known: object) -> Diagnosis:

@@ -81,14 +81,14 @@ REPLY: Mapping[ReplyFault, Row] = {
     ),
     "redirect": Row(
         reason="redirected",
-        act=Act.OPERATOR,
+        act=Act.SERVER,
         cause="The token endpoint answered with a redirect, which is never followed with an assertion.",
         fix="Write the final address as clients.<name>.token_endpoint, or correct clients.<name>.issuer (https, host,"
         " path).",
     ),
     "access_token": Row(
         reason="bad_answer",
-        act=Act.OPERATOR,
+        act=Act.SERVER,
         cause="The server answered with success but without a usable access_token.",
         fix="Check that clients.<name>.token_endpoint or clients.<name>.issuer is an OAuth 2.0 server, and ask whoever"
         " runs it why the token is missing.",

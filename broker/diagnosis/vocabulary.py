@@ -125,6 +125,11 @@ class Row:
     fix: str
     steps: tuple[str, ...] = ()
 
+    @property
+    def is_by_status(self) -> bool:
+        """Whether it looks at nothing that the server says."""
+        return not self.codes and not self.says
+
     def fits(self, status: int, code: str, description: str, provider: str) -> bool:
         """Whether this row is about such a refusal. `code` and `description` are `normal`."""
         return (
