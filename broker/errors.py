@@ -65,7 +65,8 @@ class RefusalError(BrokerError):
 
     `error` and `description` are the server's own, unbounded and uncleaned: only `diagnosis` may show them.
     `retry_after` is how long it asked us to stay away, in seconds, by `Retry-After` or `X-Rate-Limit-Reset`. `secrets`
-    are texts that we had sent and that must not be shown, should the server repeat them.
+    are texts that we had sent and that must not be shown, should the server repeat them. `clock_offset` is the server's
+    clock minus ours, in seconds, if they differ; `clock_corrected` when the refused times were corrected by it.
     """
 
     def __init__(self, status: int, error: str, description: str, retry_after: float | None = None) -> None:
@@ -74,6 +75,8 @@ class RefusalError(BrokerError):
         self.description = description
         self.retry_after = retry_after
         self.secrets = frozenset[str]()
+        self.clock_offset: float | None = None
+        self.clock_corrected = False
         super().__init__(f"the authorization server answered {status}")
 
 

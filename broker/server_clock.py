@@ -44,8 +44,8 @@ def http_date(text: str) -> float | None:
 class ServerClock:
     """What is known of one server's clock.
 
-    A difference is used once two samples in a row agree, or at once when the server refused an assertion for its times;
-    beyond `max_offset` seconds it is only reported, since then a person should look.
+    A difference is used once two samples in a row agree, or at once when the server refused an assertion for its times
+    or without a reason; beyond `max_offset` seconds it is only reported, since then a person should look.
     """
 
     def __init__(self, max_offset: float) -> None:
@@ -60,7 +60,7 @@ class ServerClock:
         self._last = ahead
 
     def refused(self) -> None:
-        """The server found the times of an assertion wrong: its last `Date` is believed without a second sample."""
+        """The server refused an assertion, perhaps for its times: believe its last `Date` without a second sample."""
         self._trusted = self._last
 
     def offset(self, *, now: float, wall: float) -> float | None:

@@ -27,6 +27,7 @@ from broker.diagnosis import (
     smart,
 )
 from broker.diagnosis.network import NETWORK, SENTENCES
+from broker.diagnosis.offset import is_bare, with_offset
 from broker.diagnosis.transport import (
     CERTIFICATE_ENDS,
     CLOCKS_APART,
@@ -67,6 +68,7 @@ __all__ = [
     "clocks_apart",
     "defect",
     "diagnose",
+    "is_bare",
     "scopes_reduced",
 ]
 
@@ -174,7 +176,7 @@ def _refused(error: RefusalError, provider: str) -> Diagnosis:
     # Without an `error` it is no answer of OAuth's (RFC 6749 section 5.2), and nothing says that a person must act.
     fault = row.act is Act.OPERATOR and row.is_by_status and not code
     diagnosis = _diagnosis(row, ": ".join(filter(None, said)), wait=error.retry_after, status=error.status)
-    return replace(diagnosis, act=Act.SERVER) if fault else diagnosis
+    return with_offset(replace(diagnosis, act=Act.SERVER) if fault else diagnosis, error)
 
 
 def _diagnosis(row: Row, words: str = "", *, wait: float | None = None, **known: object) -> Diagnosis:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from broker.assertion import make_assertion
-from broker.diagnosis import Act, Diagnosis, diagnose
+from broker.diagnosis import Act, Diagnosis, diagnose, is_bare
 from broker.discovery import Discovery
 from broker.errors import CoolingError, RefusalError, ReplyError
 from broker.events import ClockMeasured, KeyAccepted, KeyFellBack, Observer
@@ -100,7 +100,11 @@ class Grant:
             except RefusalError as refusal:
                 refusal.secrets = form.secrets
                 if not await self._mended(refusal, asked, tried):
-                    raise self._to_tell(refusal, tried) from None
+                    final = self._to_tell(refusal, tried)
+                    offset = self.clock.offset(now=self.now(), wall=self.wall())
+                    final.clock_offset = offset if offset and abs(offset) >= NOISE else None
+                    final.clock_corrected = asked.correction != 0.0
+                    raise final from None
             else:
                 self._accepted(asked.signer, tried)
                 return granted
@@ -198,9 +202,9 @@ class Grant:
         if asked.signer is None:
             again = diagnosis.act in {Act.CLOCK, Act.REBUILD, Act.KEY} and tried.once("file")
             return again and await read_assertion(self.client.assertion_file or "") != asked.assertion
-        if diagnosis.act is Act.CLOCK:
-            self.clock.refused()
-            return abs(self._correction() - asked.correction) >= NOISE and tried.once(Act.CLOCK)
+        may_be_the_clock = diagnosis.act is Act.CLOCK or is_bare(diagnosis, refusal.error)
+        if may_be_the_clock and self._corrects_more(asked) and tried.once(Act.CLOCK):
+            return True
         if diagnosis.act is Act.REBUILD:
             return tried.once(Act.REBUILD)
         # A refusal that does not say why may well be about the key, as long as nobody has accepted it yet, or while a
@@ -210,6 +214,11 @@ class Grant:
             tried.keys[asked.signer] = refusal
             return self.order.next(tried.keys) is not None
         return False
+
+    def _corrects_more(self, asked: Asked) -> bool:
+        """Whether the server's clock, as its last answer shows it, gives other times than the refused ones."""
+        self.clock.refused()
+        return abs(self._correction() - asked.correction) >= NOISE
 
     def _to_tell(self, refusal: RefusalError, tried: Tried) -> RefusalError:
         """Of several refused keys, what was said of the one that ought to be used; else the last word."""

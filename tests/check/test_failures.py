@@ -93,6 +93,14 @@ async def test_a_clock_that_is_off_is_said_and_corrected(scene: Scene, skew: flo
     assert found.members("clock")["offset"] == pytest.approx(skew, abs=2)
 
 
+async def test_a_clock_that_only_a_bare_refusal_shows_is_corrected(scene: Scene) -> None:
+    scene.server.faults.skew = 100.0
+    scene.server.faults.set(Fault(status=401, body={"error": "invalid_client"}, times=1))
+    found = await scene.check()
+    assert found.went[-3:] == [("clock", "warning"), ("token", "ok"), ("scopes", "ok")]
+    assert found.ok
+
+
 async def test_a_clock_beyond_correction_is_the_reason_of_the_refusal(scene: Scene) -> None:
     scene.server.faults.skew = 3000
     found = await scene.check()
