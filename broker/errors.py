@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import Literal
 
-NetworkFault = Literal["dns", "connect", "timeout", "tls", "proxy", "disconnected", "head_too_big", "ca_file"]
+NetworkFault = Literal["dns", "connect", "timeout", "tls", "proxy", "disconnected", "ca_file"]
 ReplyFault = Literal[
-    "too_big", "not_json", "redirect", "access_token", "token_characters", "token_type", "dpop", "bearer",
-    "expires_in", "expired", "late",
+    "too_big", "head_too_big", "not_json", "redirect", "access_token", "token_characters", "token_type", "dpop",
+    "bearer", "expires_in", "expired", "late",
 ]  # fmt: skip
 DiscoveryFault = Literal[
     "not_found", "not_json", "issuer_mismatch", "no_token_endpoint", "foreign_host", "moved", "insecure"

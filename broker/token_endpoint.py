@@ -88,7 +88,7 @@ def _title(body: bytes) -> str:
 def _access_token(body: Mapping[str, Any]) -> str:
     text = body.get("access_token")
     if not isinstance(text, str) or not text:
-        raise ReplyError("access_token", "the answer holds no access_token that is a text")
+        raise ReplyError("access_token", "the answer has no access_token, or one that is not a string")
     if not ACCESS_TOKEN.fullmatch(text):
         what = "a space" if " " in text else "a character outside printable ASCII"
         raise ReplyError("token_characters", f"the answer's access_token contains {what}")
@@ -110,8 +110,8 @@ def _scope(body: Mapping[str, Any], requested: str) -> tuple[str, str]:
         if len(scope) <= MAX_SCOPE and SCOPE.fullmatch(scope):
             return scope, ""
     return requested, (
-        "the answer's scope is no list of scopes (RFC 6749 section 3.3) of at most 4 KiB and is ignored; which of the"
-        " requested scopes were granted is not known"
+        "the answer's scope is not a list of scopes (RFC 6749 section 3.3) of at most 4 KiB and is ignored; which of"
+        " the requested scopes were granted is not known"
     )
 
 

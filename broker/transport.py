@@ -12,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from broker import __version__
-from broker.errors import NetworkError
+from broker.errors import NetworkError, ReplyError
 from broker.events import Observer
 from broker.proxies import from_environment
 from broker.secret_files import read_secret
@@ -60,13 +60,13 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str) -> Reply:
-        """GET `url`. Raises NetworkError."""
+        """GET `url`. Raises NetworkError, or ReplyError for a head that is too large."""
         return await self._request("GET", url, None)
 
     async def post(
         self, url: str, form: Mapping[str, str] | list[tuple[str, str]], headers: Mapping[str, str] = NOTHING
     ) -> Reply:
-        """POST `form`, urlencoded, to `url`, with further `headers`. Raises NetworkError."""
+        """POST `form`, urlencoded, to `url`, with further `headers`. Raises as `get` does."""
         return await self._request("POST", url, urlencode(form).encode(), headers)
 
     async def close(self) -> None:
@@ -206,7 +206,7 @@ async def _read(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
     return bytes(body), False
 
 
-def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noqa: C901, PLR0911, PLR0912 - a table
+def _translate(error: Exception, where: str, http: Http) -> NetworkError | ReplyError:  # noqa: C901, PLR0911, PLR0912 - a table
     """Our own error for aiohttp's, in the words of the system, with no URL in it."""
     match error:
         case aiohttp.ClientConnectorDNSError():
@@ -227,7 +227,7 @@ def _translate(error: Exception, where: str, http: Http) -> NetworkError:  # noq
             return NetworkError("connect", where, _words(error.os_error))
         case aiohttp.ClientResponseError(message=message) if message.startswith(("Got more than", "Too many headers")):
             detail = f"the answer's head has a line of more than {MAX_LINE >> 10} KiB, or more than {MAX_FIELDS} fields"
-            return NetworkError("head_too_big", where, detail)
+            return ReplyError("head_too_big", detail)
         case aiohttp.ClientResponseError():
             return NetworkError("disconnected", where, "what came back is not HTTP, or not in an encoding we asked for")
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():

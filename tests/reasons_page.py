@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from broker.diagnosis import REASONS, REFUSALS, ROWS, STARTING, Act, Reason, Row
+from broker.diagnosis import REASONS, REFUSALS, ROWS, STARTING, Act, Reason, Row, oauth
 from broker.diagnosis.network import NETWORK, SENTENCES
 from broker.diagnosis.okta_request import REDUCED as REDUCED_BY_OKTA
 from broker.diagnosis.transport import (
@@ -97,7 +97,12 @@ def _rows(reason: Reason) -> Iterator[tuple[str, str, str, str]]:
 
 def _acts_of(row: Row) -> tuple[Act, ...]:
     """Without an `error` a refusal is a fault; with one that no row knows it is the operator's."""
-    by_status = any(row is refusal for refusal in REFUSALS) and row.is_by_status and row.act is Act.OPERATOR
+    by_status = (
+        row is not oauth.UNKNOWN
+        and any(row is refusal for refusal in REFUSALS)
+        and row.is_by_status
+        and row.act is Act.OPERATOR
+    )
     return (Act.SERVER, row.act) if by_status else (row.act,)
 
 
@@ -122,7 +127,7 @@ def _when(row: Row) -> str:
     }
     if id(row) in special:
         return special[id(row)]
-    codes = " or ".join(f"`{code}`" for code in row.codes)
+    codes = " or ".join(f"`{code}`" if code else "no `error`" for code in row.codes)
     statuses = f"status {_statuses(row.statuses)}" if row.statuses else ""
     providers = " or ".join(f"`provider: {provider}`" for provider in row.providers)
     return "<br>".join(filter(None, (providers, codes, statuses, _says(row)))) or "any other refusal"

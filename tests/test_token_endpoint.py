@@ -118,7 +118,7 @@ def test_a_granted_scope_may_be_a_text_or_a_list(written: object, scope: str) ->
 def test_a_scope_outside_the_grammar_counts_as_absent(written: object) -> None:
     token = parse(a_reply({**GOOD, "scope": written}))
     assert (token.access_token, token.scope) == ("abc.def", "a b c")
-    assert [remark.partition(" (")[0] for remark in token.remarks] == ["the answer's scope is no list of scopes"]
+    assert [remark.partition(" (")[0] for remark in token.remarks] == ["the answer's scope is not a list of scopes"]
 
 
 def test_refresh_in_is_taken_from_the_answer() -> None:

@@ -99,6 +99,7 @@ REFUSALS: Final = (
     *smart.ROWS,
     *oauth.CODES,
     *oauth.STATUSES,
+    oauth.NO_ERROR,
     oauth.UNKNOWN,
 )
 

@@ -48,13 +48,6 @@ NETWORK: Mapping[NetworkFault, Row] = {
         fix="Wait, the broker keeps trying; if it lasts, look for a proxy, firewall or load balancer that closes"
         " connections, or for plain http where https is needed.",
     ),
-    "head_too_big": Row(
-        reason="bad_answer",
-        act=Act.SERVER,
-        cause="The head of the answer from {where} is larger than the broker reads.",
-        fix="Ask whoever runs the authorization server, or a gateway before it, which header grows so large; cookies"
-        " and security policies often do, and a token request needs neither.",
-    ),
     "ca_file": Row(
         reason="ca_file",
         act=Act.OPERATOR,

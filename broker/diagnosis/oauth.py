@@ -191,6 +191,15 @@ STATUSES = (
     ),
 )
 
+NO_ERROR = Row(
+    codes=("",),
+    reason="unknown",
+    act=Act.SERVER,
+    cause="What answered {status} is not an error of OAuth (RFC 6749 section 5.2), so it may come from a gateway before"
+    " the authorization server.",
+    fix="See what really answers at clients.<name>.token_endpoint or clients.<name>.issuer; the broker keeps trying.",
+)
+
 UNKNOWN = Row(
     reason="unknown",
     act=Act.OPERATOR,

@@ -72,6 +72,13 @@ REPLY: Mapping[ReplyFault, Row] = {
         fix="See what really answers at clients.<name>.token_endpoint or clients.<name>.issuer: a portal or a download"
         " page is no token endpoint.",
     ),
+    "head_too_big": Row(
+        reason="bad_answer",
+        act=Act.SERVER,
+        cause="The head of the answer is larger than the broker reads.",
+        fix="Ask whoever runs the authorization server, or a gateway before it, which header grows so large; cookies"
+        " and security policies often do, and a token request needs neither.",
+    ),
     "not_json": Row(
         reason="bad_answer",
         act=Act.SERVER,

@@ -109,10 +109,10 @@ class Diagnosis:
 class Row:
     """One line of a table: what to look for, and what it means.
 
-    A refusal fits when its `error` is one of `codes`, its description contains one of `says`, its status is one of
-    `statuses`, and the client's preset is one of `providers`; what is empty is not looked at. `{status}`, `{where}` and
-    `{message}` in `cause` are filled in. A row that does not look at `providers` may name the provider only if nobody
-    else says such a thing.
+    A refusal fits when its `error` is one of `codes` (an empty one: it has none), its description contains one of
+    `says`, its status is one of `statuses`, and the client's preset is one of `providers`; what is empty is not looked
+    at. `{status}`, `{where}` and `{message}` in `cause` are filled in. A row that does not look at `providers` may name
+    the provider only if nobody else says such a thing.
     """
 
     codes: tuple[str, ...] = ()

@@ -64,7 +64,7 @@ async def test_an_odd_answer_that_is_accepted_is_a_warning(scene: Scene) -> None
     found = await scene.check()
     assert found.step("token").status == "warning"
     assert "looks like a point in time" in found.read
-    assert "the answer's scope is no list of scopes" in found.read
+    assert "the answer's scope is not a list of scopes" in found.read
     assert len(found.step("token").facts["remarks"]) == 2  # type: ignore[arg-type]  # a list
 
 
