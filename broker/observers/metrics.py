@@ -183,10 +183,8 @@ class Metrics:
                 self._on_client(event)
             case ConfigChanged():
                 self._config_stale.set((), event.stale)
-            case SinkWritten():
-                self._sink_writes.add((event.token, "success"))
-            case SinkFailed():
-                self._sink_writes.add((event.token, "error"))
+            case SinkWritten() | SinkFailed():
+                self._sink_writes.add((event.token, "success" if isinstance(event, SinkWritten) else "error"))
             case Crashed():
                 self._defects.add(())
             case _:
