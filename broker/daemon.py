@@ -85,7 +85,7 @@ async def serve(broker: AbstractAsyncContextManager[Broker], log: Observer, *, d
             crashed = asyncio.ensure_future(running.crashed())
             stop = asyncio.ensure_future(signals.stop())
             await asyncio.wait([stop, crashed], return_when=asyncio.FIRST_COMPLETED)
-            if stop.done():
+            if stopped := stop.done():
                 running.observe(Stopping(signal=stop.result(), drain=drain))
                 stop = asyncio.ensure_future(signals.stop())
                 await asyncio.wait([stop, crashed], return_when=asyncio.FIRST_COMPLETED, timeout=drain)
@@ -96,4 +96,4 @@ async def serve(broker: AbstractAsyncContextManager[Broker], log: Observer, *, d
     except Exception as error:  # noqa: BLE001 - in our own form: by type and place
         log(defect_of(error))
         return 1
-    return 0
+    return 0 if stopped else 1

@@ -53,6 +53,16 @@ async def test_a_defect_at_start_is_exit_code_1_with_its_type_and_place_and_no_t
     assert "secret" not in repr(crashed)
 
 
+async def test_a_loop_that_ends_is_exit_code_1() -> None:
+    @asynccontextmanager
+    async def with_a_loop_cancelled() -> AsyncIterator[Broker]:
+        async with running(SETTINGS) as broker:
+            broker.loops[0].cancel()
+            yield broker
+
+    assert await serve(with_a_loop_cancelled(), lambda _: None, drain=0) == 1
+
+
 async def test_a_signal_is_exit_code_0_and_a_reload_does_not_end_it() -> None:
     events: list[Event] = []
     task = asyncio.create_task(serve(running(SETTINGS, observers=[events.append]), events.append, drain=0))
