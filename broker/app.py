@@ -75,12 +75,14 @@ class Broker:
             self.clients[refresher.settings.client].keys.subscribe(refresher.key_changed)
         self.loops: list[asyncio.Task[NoReturn]] = []
         self.callers = Callers(settings.api.callers, settings.tokens, observe=self.observe)
+        handout = self._handout(settings)
         self.api = Listener(
             "api.listen",
             settings.api.listen,
-            self._handout(settings).handle,
+            handout.handle,
             max_connections=settings.api.max_connections,
             limits=settings.api.limits,
+            find_response=handout.find_response,
             observe=self.observe,
         )
         self.admin = Listener(
@@ -111,7 +113,7 @@ class Broker:
                 for name, token in settings.tokens.items()
                 if (dpop := settings.clients[token.client].dpop)
             },
-            # An audit has one line for every token handed out, when it is.
+            # An audit has one line for every token handed out, when it is; the cache counts several at once.
             fast_path=settings.api.fast_path and not settings.log.audit,
             now=self.now,
             wall=self.wall,

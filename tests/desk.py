@@ -161,6 +161,7 @@ async def open_desk(
         desk.handout.handle,
         max_connections=desk.api.max_connections,
         limits=desk.api.limits,
+        find_response=desk.handout.find_response,
         observe=desk.told.append,
     )
     await desk.callers.load()

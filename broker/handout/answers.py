@@ -8,8 +8,6 @@ from typing import Literal, TypeAlias
 
 from aiohttp import web
 
-from broker.listener import Repeatable
-
 Form: TypeAlias = Literal["json", "text"]
 MEDIA_TYPES: dict[Form, str] = {"json": "application/json", "text": "text/plain; charset=utf-8"}
 # Media ranges that hold each of our two types, the least specific first (RFC 9110 section 12.5.1).
@@ -61,9 +59,9 @@ def _weight(parameters: list[str]) -> float:
     return 1.0
 
 
-def success(form: Form, body: bytes) -> Repeatable:
+def success(form: Form, body: bytes) -> web.Response:
     """A token."""
-    return Repeatable(body=body, headers={"Content-Type": MEDIA_TYPES[form]})
+    return web.Response(body=body, headers={"Content-Type": MEDIA_TYPES[form]})
 
 
 def failure(form: Form | None, problem: Problem) -> web.Response:

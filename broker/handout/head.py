@@ -1,10 +1,18 @@
 """What the hand-out reads of a request's head, in one pass. Nothing else in it changes an answer. No I/O."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from multidict import MultiMapping
+from multidict import MultiMapping, istr
 
-from broker.heads import forwarding_field
+from broker.heads import FORWARDING_FIELDS, forwarding_field
+
+#: Fields that browsers add to what a web page requests. Not the other Sec-Fetch-*: Node's fetch sends Sec-Fetch-Mode.
+BROWSER_FIELDS: Final = ("Origin", "Sec-Fetch-Site")
+#: Fields whose values matter.
+_READ: Final = {name.lower(): istr(name) for name in ("Host", "Metadata", "Accept", "Authorization", "Content-Type")}
+#: All that can change an answer; `*` is any ending. The response cache looks at no other field, and `Head` gives none.
+DECIDING_FIELDS: Final = (*_READ.values(), *FORWARDING_FIELDS, *BROWSER_FIELDS)
 
 
 class Head:
@@ -19,9 +27,8 @@ class Head:
     def __init__(self, fields: MultiMapping[str]) -> None:
         self._fields = fields
         self.forwarded = forwarding_field(fields)
-        # Not the other Sec-Fetch-*: Node's fetch sends Sec-Fetch-Mode.
-        self.browser = "origin" in fields or "sec-fetch-site" in fields
+        self.browser = any(name in fields for name in BROWSER_FIELDS)
 
     def values(self, name: str) -> Sequence[str]:
-        """The values of a field, one for each line it was sent in."""
-        return self._fields.getall(name, ())
+        """The values of a field, one for each line it was sent in. Raises KeyError if it is none of `_READ`."""
+        return self._fields.getall(_READ[name], ())

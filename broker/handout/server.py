@@ -11,16 +11,16 @@ from broker.events import Observer, Refused, Served
 from broker.handout.answers import Problem, failure, preferred
 from broker.handout.body import read_body
 from broker.handout.callers import Callers
-from broker.handout.fastpath import Repeats
 from broker.handout.forced import Forced, Waiters
 from broker.handout.guard import Guard
 from broker.handout.head import Head
 from broker.handout.oauth import TokenEndpoint
 from broker.handout.proof import Bound, Proofs
-from broker.handout.routes import OAUTH, OAUTH_METADATA, OTHER, ROUTES, Route, match
+from broker.handout.response_cache import Decision, ResponseCache
+from broker.handout.routes import DEFAULT, OAUTH, OAUTH_METADATA, OTHER, ROUTES, TOKEN, Route, match
 from broker.handout.tokens import Clock, Tokens
 from broker.handout.v1 import V1, Asked
-from broker.listener import over_unix, peer_uid
+from broker.listener import FindResponse, Peer, peer_of
 from broker.refresher import Refresher
 from broker.settings import Api, TokenSettings
 from broker.store import Store
@@ -36,7 +36,7 @@ class Handout:
     """Answers the processes beside the broker from what the store holds.
 
     `patience` is how long one request to the authorization server may take for each token, in seconds. Without
-    `fast_path` every request is answered, and told, by itself. `bound` has the tokens whose clients use DPoP.
+    `fast_path` every request is answered in full and counted by itself. `bound` has the tokens whose clients use DPoP.
     """
 
     def __init__(
@@ -61,9 +61,8 @@ class Handout:
         waiters = Waiters(max(1, api.max_connections // 2))
         held = Tokens(tokens, store, failure=failure, next_at=next_at, now=now, wall=wall)
         forced = Forced(refreshers, store, waiters, patience=patience, now=now, observe=observe)
-        repeats = Repeats(held, store, callers, now=now, observe=observe) if fast_path else None
         proofs = Proofs(bound, now=now)
-        self._v1 = V1(held, store, callers, forced, waiters, proofs, repeats=repeats, observe=observe)
+        self._v1 = V1(held, store, callers, forced, waiters, proofs, observe=observe)
         self._oauth: TokenEndpoint | None = None
         if api.token_endpoint != "off":  # noqa: S105 - a word of the configuration
             self._oauth = TokenEndpoint(api.token_endpoint, tokens, held, callers, observe=observe)
@@ -71,6 +70,11 @@ class Handout:
         self._not_found = Problem(404, "not_found", f"The workload API has: {' '.join(paths)}")
         self._now = now
         self._observe = observe
+        #: For the listener; with `fast_path` only.
+        self.find_response: FindResponse | None = None
+        if fast_path:
+            cache = ResponseCache(self._decide, held, store, callers, limits=api.limits, now=now, observe=observe)
+            self.find_response = cache.find
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Answer one request and tell how it went."""
@@ -92,9 +96,9 @@ class Handout:
 
     async def _answer(self, request: web.BaseRequest, route: Route, name: str, query: str) -> web.Response:
         head = Head(request.headers)
-        unix = over_unix(request)
+        peer = peer_of(request.protocol)
         form = preferred(",".join(head.values("accept")))
-        if refusal := self._guard(request.method, request.raw_path, head, over_unix=unix):
+        if refusal := self._guard(request.method, request.raw_path, head, over_unix=peer.over_unix):
             self._observe(Refused(reason=refusal.reason))
             return failure(form, Problem(refusal.status, refusal.error, refusal.description, reason=refusal.reason))
         body = b""
@@ -107,14 +111,22 @@ class Handout:
             body = read
         if problem := self._not_served(request.method, route):
             return failure(form, problem)
-        uid = peer_uid(request) if unix else None
         if self._oauth and route is OAUTH:
-            return self._oauth.answer(head, body, uid=uid)
+            return self._oauth.answer(head, body, uid=peer.uid)
         if self._oauth and route is OAUTH_METADATA:
-            return self._oauth.metadata(None if unix else head.values("host")[0])
-        asked = Asked(request.method, route, name, query, head.values("authorization"), form, uid)
+            return self._oauth.metadata(None if peer.over_unix else head.values("host")[0])
+        asked = Asked(request.method, route, name, query, head.values("authorization"), form, peer.uid)
         found = await self._v1.answer(asked, body)
         return failure(form, found) if isinstance(found, Problem) else found
+
+    def _decide(self, target: str, head: Head, peer: Peer) -> Decision | None:
+        """The decision of `_answer` over a GET without body and query, if it is to hand out a token."""
+        route, name = match(target)
+        form = preferred(",".join(head.values("accept")))
+        if form is None or route not in (TOKEN, DEFAULT) or self._guard("GET", target, head, over_unix=peer.over_unix):
+            return None
+        permitted = self._v1.permit(Asked("GET", route, name, "", head.values("authorization"), form, peer.uid))
+        return None if isinstance(permitted, Problem) else Decision(*permitted, form, route.label)
 
     def _not_served(self, method: str, route: Route) -> Problem | None:
         if route is OTHER or (self._oauth is None and route in (OAUTH, OAUTH_METADATA)):

@@ -88,6 +88,11 @@ class Tokens:
         return msgspec.json.encode(members)
 
 
+def may_be_answered(form: Form, token: Token) -> bool:
+    """Whether `form` fits: a bare token would be sent as Bearer, which a DPoP token is bound to a key against."""
+    return form == "json" or token.token_type == "Bearer"  # noqa: S105 - no password
+
+
 def unknown(why: str, permitted: Iterable[str]) -> Problem:
     """A 404 with the names that this caller may use."""
     names = ", ".join(permitted)

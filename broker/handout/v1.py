@@ -10,13 +10,12 @@ from aiohttp import web
 from broker.events import HandedOut, Observer, Refused
 from broker.handout.answers import Form, Problem, success
 from broker.handout.callers import Callers, Denied
-from broker.handout.fastpath import Repeats
 from broker.handout.forced import Forced, Waiters
 from broker.handout.proof import PROOF_AS_JSON, Proofs, parse_wanted
 from broker.handout.query import NOTHING, Query, invalid, parse_query
 from broker.handout.report import parse_report
 from broker.handout.routes import DEFAULT, PROOF, REJECTED, Route
-from broker.handout.tokens import Tokens, unknown
+from broker.handout.tokens import Tokens, may_be_answered, unknown
 from broker.store import Store
 from broker.tokens import Token
 
@@ -53,10 +52,7 @@ class Asked:
 
 
 class V1:
-    """Knows who asks, and gives what that caller may have. `waiters` are shared with `forced`.
-
-    `repeats`, if there is one, lets a connection answer a repeated head by itself.
-    """
+    """Knows who asks, and gives what that caller may have. `waiters` are shared with `forced`."""
 
     def __init__(
         self,
@@ -67,7 +63,6 @@ class V1:
         waiters: Waiters,
         proofs: Proofs,
         *,
-        repeats: Repeats | None,
         observe: Observer,
     ) -> None:
         self._tokens = tokens
@@ -76,25 +71,27 @@ class V1:
         self._forced = forced
         self._waiters = waiters
         self._proofs = proofs
-        self._repeats = repeats
         self._observe = observe
 
     async def answer(self, asked: Asked, body: bytes) -> web.Response | Problem:
         """Identify, permit, hand out."""
-        caller = self._callers.identify(bearer(asked.authorization), asked.uid)
-        if isinstance(caller, Denied):
-            return self._deny(caller)
-        name = self._permitted(asked, caller)
-        if isinstance(name, Problem):
-            return name
+        permitted = self.permit(asked)
+        if isinstance(permitted, Problem):
+            if permitted.reason:
+                self._observe(Refused(reason=permitted.reason))
+            return permitted
+        name, caller = permitted
         if asked.route is REJECTED:
             return self._rejected(name, asked.query, body, caller)
         if asked.route is PROOF:
             return await self._prove(name, asked, body, caller)
         return await self._hand_out(name, asked, caller)
 
-    def _permitted(self, asked: Asked, caller: str) -> str | Problem:
-        """The name of the token that is meant, if `caller` may have it."""
+    def permit(self, asked: Asked) -> tuple[str, str] | Problem:
+        """The name of the token that is meant and the caller, if the caller may have it."""
+        caller = self._callers.identify(bearer(asked.authorization), asked.uid)
+        if isinstance(caller, Denied):
+            return AUTHENTICATE
         name = self._tokens.default if asked.route is DEFAULT else asked.name
         if name is None:
             why = "There are several tokens and none is called default; ask by name"
@@ -102,15 +99,12 @@ class V1:
         if name not in self._tokens:
             return unknown("There is no such token", self._callers.names(caller))
         denied = self._callers.permits(name, caller)
-        return self._deny(denied, name) if denied else name
-
-    def _deny(self, denied: Denied, name: str = "") -> Problem:
-        problem = AUTHENTICATE
-        if not denied.authenticate:
-            why = f"This caller is not on the list of {name}; tokens.{name}.callers in the configuration has it."
-            problem = Problem(403, "forbidden", why, reason="permission")
-        self._observe(Refused(reason=problem.reason))
-        return problem
+        if denied is None:
+            return name, caller
+        if denied.authenticate:
+            return AUTHENTICATE
+        why = f"This caller is not on the list of {name}; tokens.{name}.callers in the configuration has it."
+        return Problem(403, "forbidden", why, reason="permission")
 
     async def _hand_out(self, name: str, asked: Asked, caller: str) -> web.Response | Problem:
         if asked.form is None:
@@ -121,14 +115,11 @@ class V1:
         token = self._tokens.find(name) if query is NOTHING else await self._wait(name, query, caller)
         if isinstance(token, Problem):
             return token
-        if asked.form == "text" and token.token_type != "Bearer":  # noqa: S105 - no password
+        if not may_be_answered(asked.form, token):
             return BARE
-        answer = success(asked.form, self._tokens.encode(asked.form, token))
         if asked.method == "GET":
             self._observe(HandedOut(token=name, caller=caller))
-            if self._repeats and not asked.query:  # a token that is good now may be none for `min_ttl` later
-                answer.again = self._repeats.of(token, asked.form, name=name, caller=caller, route=asked.route.label)
-        return answer
+        return success(asked.form, self._tokens.encode(asked.form, token))
 
     async def _wait(self, name: str, query: Query, caller: str) -> Token | Problem:
         """The token after what `query` says was waited for; the held one all the same if that was in vain."""

@@ -6,12 +6,13 @@ from types import TracebackType
 from typing import Self
 
 from broker.events import Observer
-from broker.listener.connection import Door, Handler, over_unix, peer_uid
-from broker.listener.repeat import Repeatable
+from broker.listener.caching_handler import FindResponse
+from broker.listener.connection import COMMON_FIELDS, Door, Handler
+from broker.listener.peer import Peer, over_unix, peer_of
 from broker.settings import Limits
 from broker.sockets import BACKLOG, Bound, bind_all
 
-__all__ = ["Handler", "Listener", "Repeatable", "over_unix", "peer_uid"]
+__all__ = ["COMMON_FIELDS", "FindResponse", "Handler", "Listener", "Peer", "over_unix", "peer_of"]
 
 #: Of a listener that says none.
 DEFAULT_LIMITS = Limits()
@@ -22,7 +23,8 @@ GRACE = 0.5
 class Listener:
     """Serves one handler on the addresses of one configuration key (`key` is for the errors).
 
-    Unless `loopback_only` is waived, an address that the network can reach is a ConfigError.
+    Unless `loopback_only` is waived, an address that the network can reach is a ConfigError. `find_response` may find a
+    cached response to a request head before it is parsed.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Listener:
         max_connections: int = 64,
         limits: Limits = DEFAULT_LIMITS,
         loopback_only: bool = True,
+        find_response: FindResponse | None = None,
         observe: Observer,
     ) -> None:
         self._key = key
@@ -42,6 +45,7 @@ class Listener:
         self._max_connections = max_connections
         self._limits = limits
         self._loopback_only = loopback_only
+        self._find_response = find_response
         self._observe = observe
         self._bound: list[Bound] = []
         self._servers: list[asyncio.Server] = []
@@ -53,7 +57,11 @@ class Listener:
         """Accept connections. Raises ConfigError with a sentence for each address that cannot be had."""
         self._bound = bind_all(self._key, self._listen, loopback_only=self._loopback_only)
         self._door = Door(
-            self._handler, max_connections=self._max_connections, limits=self._limits, observe=self._observe
+            self._handler,
+            max_connections=self._max_connections,
+            limits=self._limits,
+            find_response=self._find_response,
+            observe=self._observe,
         )
         loop = asyncio.get_running_loop()
         for one in self._bound:

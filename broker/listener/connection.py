@@ -1,14 +1,13 @@
 """One connection: aiohttp's low-level server with limits, and silent about what strangers send.
 
-An `Application` cannot take another protocol class, and the protocol is where limits live and where the answer to a
-repeated head is remembered. tests/test_listener.py names what is used here that aiohttp does not document.
+An `Application` cannot take another protocol class, and the protocol is where limits live and where a cached response
+is written. tests/test_listener.py names what is used here that aiohttp does not document.
 """
 
 import asyncio
 import json
-import socket
-import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -17,7 +16,7 @@ from yarl import URL
 
 from broker.errors import place_of
 from broker.events import Crashed, Observer, Refused
-from broker.listener.repeat import LONGEST_HEAD, Repeat, Repeatable
+from broker.listener.caching_handler import CachingHandler, FindResponse
 from broker.settings import Limits
 
 #: Seconds for a client that was refused in mid-sentence to read why, and for one that said its last to be answered.
@@ -25,44 +24,24 @@ LINGER_SECONDS = 2.0
 
 MALFORMED = "The request is not well-formed HTTP/1.1, or its head is too large (api.limits in the configuration)."
 
+#: Header fields of every answer that does not set them itself.
+COMMON_FIELDS: Mapping[str, str] = MappingProxyType({"Cache-Control": "no-store", "Server": "token-broker"})
+
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-def over_unix(request: web.BaseRequest) -> bool:
-    """Whether the request came through a Unix socket; in doubt it did not."""
-    return isinstance(request.protocol.sockname, str)
-
-
-def peer_uid(request: web.BaseRequest) -> int | None:
-    """The user that connected to a Unix socket, as the kernel noted it then (SO_PEERCRED); `None` elsewhere.
-
-    In the broker's user namespace: a uid without a mapping there is the overflow uid, 65534.
-    """
-    if not over_unix(request) or not hasattr(socket, "SO_PEERCRED"):
-        return None
-    sock = request.get_extra_info("socket")
-    if sock is None:
-        return None
-    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return int(uid)
-
-
-class Connection(web.RequestHandler):
+class Connection(CachingHandler):
     """One client. What it sends is neither logged nor echoed, however broken it is."""
 
-    __slots__ = ("_answered", "_asked", "_at_rest", "_door", "_ended", "_malformed", "_repeat", "_timer")
+    __slots__ = ("_answered", "_door", "_ended", "_malformed", "_timer")
 
     def __init__(self, door: "Door", **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
-        super().__init__(door, **options)
+        super().__init__(door, door.find_response, **options)
         self._door = door
         self._answered = 0
         self._ended = False
         self._malformed = False
         self._timer: asyncio.TimerHandle | None = None
-        # What came last, if it came in one piece and nothing before it was left over; and how to answer it again.
-        self._asked = b""
-        self._at_rest = True
-        self._repeat: Repeat | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hang up at once when there is no room: without a task, before anything is read."""
@@ -78,16 +57,9 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Answer a repeated head at once, and note what aiohttp leaves open: a head that only began, a broken body."""
-        if self._at_rest:
-            if self._repeat and self._repeat.covers(data) and (answer := self._answer_again(self._repeat)):
-                self._next_keepalive_close_time = self._loop.time() + self.keepalive_timeout
-                cast("asyncio.WriteTransport", self.transport).write(answer)
-                return
-            self._asked = data if len(data) <= LONGEST_HEAD else b""
-            self._at_rest, self._repeat = False, None
-        else:
-            self._asked = b""  # in pieces, or pipelined: aiohttp's from here on
+        """Answer from the cache, or let aiohttp; note what that leaves open: a head that only began, a broken body."""
+        if self.answer_from_cache(data):
+            return
         before = self._request_count
         try:
             super().data_received(data)
@@ -100,20 +72,6 @@ class Connection(web.RequestHandler):
             return
         self._stop_timer()
         self._break_off_body()  # if one has not ended yet, only a parse error can have followed it
-
-    def _answer_again(self, repeat: Repeat) -> bytes | None:
-        """The answer to the head that came before, if it is still the one and may be sent now."""
-        if self._close or self.writing_paused or self.transport is None:
-            return None
-        return repeat()
-
-    def _rest(self, request: web.BaseRequest, resp: web.StreamResponse) -> None:
-        """Remember the answer, if what came was exactly the head that it belongs to."""
-        one_head = self._asked.endswith(b"\r\n\r\n") and self._asked.count(b"\n") == len(request.raw_headers) + 2
-        if one_head and not request.can_read_body:
-            self._at_rest = True
-            if isinstance(resp, Repeatable) and resp.head and resp.again:
-                self._repeat = Repeat(self._asked, resp.head, resp.again)
 
     def _break_off_body(self) -> None:
         """Tell a handler that the body it reads will never end; aiohttp would let it wait."""
@@ -149,8 +107,8 @@ class Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send an answer with the headers that every one of ours has."""
-        resp.headers.setdefault("Cache-Control", "no-store")
-        resp.headers.setdefault("Server", "token-broker")
+        for name, value in COMMON_FIELDS.items():
+            resp.headers.setdefault(name, value)
         resp, reset = await super().finish_response(request, resp, start_time)
         self._answered += 1
         if self._ended and self._answered == self._request_count:
@@ -158,7 +116,7 @@ class Connection(web.RequestHandler):
         if self._malformed and not self._ended and not reset:
             await self._linger()
         if not reset:
-            self._rest(request, resp)
+            self.note_answered(request, resp)
         return resp, reset
 
     async def _linger(self) -> None:
@@ -204,7 +162,15 @@ def problem(status: int, error: str, description: str) -> web.Response:
 class Door(web.Server):
     """Makes the connections of one listener and counts them."""
 
-    def __init__(self, handler: Handler, *, max_connections: int, limits: Limits, observe: Observer) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        max_connections: int,
+        limits: Limits,
+        find_response: FindResponse | None = None,
+        observe: Observer,
+    ) -> None:
         super().__init__(
             self._serve,
             request_factory=self._request,
@@ -213,6 +179,7 @@ class Door(web.Server):
         self._handler = handler
         self.observe = observe
         self.limits = limits
+        self.find_response = find_response
         self._max_connections = max_connections
         self._options: dict[str, Any] = {
             "loop": self._loop,

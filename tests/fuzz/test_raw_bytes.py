@@ -83,7 +83,13 @@ async def target(folder: Path, *, fast_path: bool) -> AsyncIterator[Target]:
     for name, text in TOKENS.items():
         desk.put(name, text=text)
     listener = Listener(
-        "api.listen", ("127.0.0.1:0",), desk.handout.handle, max_connections=64, limits=LIMITS, observe=desk.told.append
+        "api.listen",
+        ("127.0.0.1:0",),
+        desk.handout.handle,
+        max_connections=64,
+        limits=LIMITS,
+        find_response=desk.handout.find_response,
+        observe=desk.told.append,
     )
     one = Target(desk, listener)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: one.logged.append(repr(context)))

@@ -489,7 +489,7 @@ async def test_a_bug_is_counted_as_a_500() -> None:
 async def test_a_request_is_timed(desk: Desk) -> None:
     desk.put("users-api")
     desk.handout._now = iter([1.0, 1.25]).__next__
-    await desk.get("/v1/tokens/users-api")
+    await desk.get("/v1/tokens/users-api", "Connection: close")  # answered in full
     assert Served(route="/v1/tokens/{name}", code=200, seconds=0.25) in desk.told
 
 

@@ -1,4 +1,4 @@
-"""Answered from memory or in full: nobody can tell, and nothing gets through that the guard would refuse."""
+"""A cached answer is the full path's, byte for byte, whatever happened before."""
 
 import asyncio
 import re
@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.events import HandedOut, Served
 from broker.keys.generate import proof_signer
 from broker.settings import CallerSettings
 from desk import MARK, Desk, open_desk
@@ -172,123 +170,3 @@ async def compare(script: list[Ask | Later | Fresh | Swap]) -> None:
 @settings(max_examples=200)
 def test_from_memory_and_in_full_the_same_bytes_are_answered(script: list[Ask | Later | Fresh | Swap]) -> None:
     asyncio.run(compare(script))
-
-
-def hits(desk: Desk) -> int:
-    return sum(event.times for event in desk.told if isinstance(event, Served) and event.seconds is None)
-
-
-async def test_a_repeated_head_is_counted_within_a_second() -> None:
-    async with open_desk("only") as desk:
-        desk.put("only")
-        async with wire(desk.addresses[0]) as one:
-            for _ in range(5):
-                await one.ask(get("/v1/token", MARK))
-            assert hits(desk) == 0
-            await asyncio.sleep(1.1)
-    assert hits(desk) == 4
-    assert sum(event.times for event in desk.told if isinstance(event, HandedOut)) == 5
-
-
-async def test_what_was_answered_before_a_client_left_is_counted_too() -> None:
-    async with open_desk("only") as desk:
-        desk.put("only")
-        async with wire(desk.addresses[0]) as one:
-            for _ in range(3):
-                await one.ask(get("/v1/token", MARK))
-        await asyncio.sleep(1.1)
-    assert hits(desk) == 2
-
-
-async def test_a_traced_request_is_answered_from_memory_and_the_guard_still_stands() -> None:
-    async with open_desk("only") as desk, wire_to(desk) as one:
-        desk.put("only")
-        statuses = [
-            (await one.ask(get("/v1/token", MARK, f"traceparent: {trace.decode()}"))).status
-            for trace in (*TRACES, *TRACES)
-        ]
-    assert statuses == [200, 200, 403, 200, 200, 403]
-    assert [event.code for event in desk.told if isinstance(event, Served) and event.seconds is not None] == [
-        200,
-        403,
-        200,
-        403,
-    ]
-
-
-async def test_a_new_token_is_handed_out_at_once() -> None:
-    async with open_desk("only") as desk, wire_to(desk) as one:
-        desk.put("only", text="first")
-        assert [await token(one), await token(one)] == ["first", "first"]
-        desk.put("only", text="second")
-        assert [await token(one), await token(one)] == ["second", "second"]
-
-
-async def test_an_expired_token_is_never_handed_out_from_memory() -> None:
-    async with open_desk("only") as desk, wire_to(desk) as one:
-        desk.put("only", lifetime=100.0)
-        for at, status in [(0, 200), (50.0, 200), (94.999, 200), (95.0, 503)]:
-            desk.time = 1000.0 + at
-            assert (await one.ask(get("/v1/token", MARK))).status == status
-
-
-async def test_it_is_not_even_when_a_part_of_a_second_is_given_up() -> None:
-    async with open_desk("only") as desk, wire_to(desk) as one:
-        desk.put("only", lifetime=2.5)  # of which the last quarter of a second
-        for at, status in [(0, 200), (2.1, 200), (2.24, 200), (2.26, 503)]:
-            desk.time = 1000.0 + at
-            assert (await one.ask(get("/v1/token", MARK))).status == status
-
-
-@pytest.mark.parametrize("query", ["?min_ttl=10s", "?wait=1ms"])
-async def test_a_wish_is_always_answered_in_full(query: str) -> None:
-    async with open_desk("only") as desk, wire_to(desk) as one:
-        desk.put("only")
-        for _ in range(3):
-            assert (await one.ask(get(f"/v1/token{query}", MARK))).status == 200
-        assert desk.served == [("/v1/token", 200)] * 3
-
-
-async def test_the_seconds_that_are_left_are_told_as_they_are() -> None:
-    async with open_desk("only") as desk, wire_to(desk) as one:
-        desk.put("only", lifetime=100.0)
-        said = []
-        for _ in range(30):
-            desk.time += 0.31
-            said.append(((await one.ask(get("/v1/token", MARK))).json["expires_in"], int(1100.0 - desk.time)))
-    assert [left for left, _ in said] == [right for _, right in said]
-
-
-async def test_a_secret_that_is_no_longer_valid_ends_what_was_remembered(tmp_path: Path) -> None:
-    file = tmp_path / "reports"
-    file.write_text(SECRETS["reports"])
-    head = get("/v1/token", MARK, f"Authorization: Bearer {SECRETS['reports']}")
-    async with (
-        open_desk("only", callers={"reports": CallerSettings(secret_file=str(file))}) as desk,
-        wire_to(desk) as one,
-    ):
-        desk.put("only")
-        assert [(await one.ask(head)).status for _ in range(3)] == [200] * 3
-        file.write_text("another-secret-of-nobody")
-        await desk.callers.reload()
-        assert (await one.ask(head)).status == 401
-
-
-async def test_off_is_off() -> None:
-    async with open_desk("only", fast_path=False) as desk, wire_to(desk) as one:
-        desk.put("only")
-        for _ in range(3):
-            await token(one)
-    assert len([event for event in desk.told if isinstance(event, Served) and event.seconds is not None]) == 3
-
-
-@asynccontextmanager
-async def wire_to(desk: Desk) -> AsyncIterator[Wire]:
-    async with wire(desk.addresses[0]) as one:
-        yield one
-
-
-async def token(one: Wire) -> str:
-    said = (await one.ask(get("/v1/token", MARK))).json["access_token"]
-    assert isinstance(said, str)
-    return said
