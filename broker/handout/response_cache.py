@@ -73,20 +73,21 @@ class ResponseCache:
 
     def find(self, data: bytes, peer: Peer) -> "CachedResponse | None":
         """The response to `data` from `peer`; `None` unless it is one whole head to be answered with a token."""
-        head = self._pattern.match(data)
-        if head is None:
+        matched = self._pattern.match(data)
+        if matched is None:
             return None
+        target, lines = matched
         if self.callers.generation != self._callers_generation:
             self._responses.clear()
             self._callers_generation = self.callers.generation
-        key = (sha256(b"%b\r\n%b" % (head.target, b"".join(head.lines))).digest(), peer)
+        key = (sha256(b"%b\r\n%b" % (target, b"".join(lines))).digest(), peer)
         response = self._responses.get(key)
         if response:
             self._responses.move_to_end(key)
             return response
         began = self.now()
-        fields = deciding_fields(head)
-        decision = None if fields is None else self._decide(head.target.decode(), Head(fields), peer)
+        fields = deciding_fields(lines)
+        decision = None if fields is None else self._decide(target.decode(), Head(fields), peer)
         if decision is None:
             return None
         response = CachedResponse(self, decision)

@@ -5,8 +5,8 @@ tests/fuzz/test_strict_head.py compares the two.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable
+from typing import Final
 
 from multidict import CIMultiDict
 
@@ -30,13 +30,6 @@ _NAME: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _VALUE: Final = rb"(?:[!-~][ -~]*+(?<! ))?+"
 
 
-class RequestHead(NamedTuple):
-    """A matched head: its target, and its lines with a deciding or a transport field, as they were sent."""
-
-    target: bytes
-    lines: Sequence[bytes]
-
-
 class HeadPattern:
     """Matches the heads that keep within `limits`."""
 
@@ -47,19 +40,22 @@ class HeadPattern:
         names = _alternation((*DECIDING_FIELDS, *TRANSPORT_FIELDS))
         self._lines = re.compile(rb"((?:%b):[^\r]*+\r\n)|[^\r]*+\r\n" % names, re.IGNORECASE)
 
-    def match(self, data: bytes) -> RequestHead | None:
-        """The head that `data` is; `None` if it is anything else than one whole head of this kind."""
+    def match(self, data: bytes) -> tuple[bytes, list[bytes]] | None:
+        """The target of a head, and its lines with deciding and transport fields, as sent; all others are empty.
+
+        `None` if `data` is anything else than one whole head that the pattern accepts.
+        """
         if len(data) > self._longest or not (found := self._head.fullmatch(data)):
             return None
         target, fields = found.groups()
         if fields.lower().count(b"user-agent:") > 1:  # aiohttp permits one
             return None
-        return RequestHead(target, self._lines.findall(fields))
+        return target, self._lines.findall(fields)
 
 
-def deciding_fields(head: RequestHead) -> CIMultiDict[str] | None:
-    """The deciding fields of a head; `None` if aiohttp may refuse it, or has to act on it."""
-    fields = CIMultiDict(_pairs(head.lines))
+def deciding_fields(lines: Iterable[bytes]) -> CIMultiDict[str] | None:
+    """The deciding fields among the lines of a matched head; `None` if aiohttp may refuse it, or has to act on it."""
+    fields = CIMultiDict(_pairs(lines))
     connection = fields.popall("Connection", ["keep-alive"])
     if [value.lower() for value in connection] != ["keep-alive"] or any(name in fields for name in TRANSPORT_FIELDS):
         return None
@@ -69,7 +65,7 @@ def deciding_fields(head: RequestHead) -> CIMultiDict[str] | None:
 
 def _pairs(lines: Iterable[bytes]) -> Iterable[tuple[str, str]]:
     for line in lines:
-        if line:  # a field that decides nothing left none
+        if line:
             name, _, value = line.decode("ascii").partition(":")
             yield name, value.strip(" \r\n")
 

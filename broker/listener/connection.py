@@ -186,6 +186,7 @@ class Door(web.Server):
             "access_log": None,
             "auto_decompress": False,  # or a few bytes could become many
             "keepalive_timeout": float(limits.idle_timeout),
+            "tcp_keepalive": False,  # the idle timeout ends a dead connection long before
             "lingering_time": LINGER_SECONDS,
             "max_line_size": limits.line,
             "max_field_size": limits.field,

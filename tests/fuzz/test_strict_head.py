@@ -97,11 +97,11 @@ def test_what_the_strict_pattern_accepts_aiohttp_accepts_alike() -> None:
     for _ in range(HEADS):
         data = mutated(draw)
         number = draw.choice([0, 0, 1, 2])
-        head = patterns[number].match(data)
-        fields = head and deciding_fields(head)
-        if head and fields is not None:
+        matched = patterns[number].match(data)
+        fields = matched and deciding_fields(matched[1])
+        if matched and fields is not None:
             accepted += 1
-            same_request(data, head.target, fields, LIMITS[number], loop)
+            same_request(data, matched[0], fields, LIMITS[number], loop)
     loop.close()
     assert accepted > HEADS / 10
 

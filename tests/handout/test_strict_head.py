@@ -13,9 +13,9 @@ PATTERN = HeadPattern(Limits())
 
 
 def read(data: bytes, pattern: HeadPattern = PATTERN) -> tuple[bytes, list[tuple[str, str]]] | None:
-    head = pattern.match(data)
-    fields = head and deciding_fields(head)
-    return None if head is None or fields is None else (head.target, list(fields.items()))
+    matched = pattern.match(data)
+    fields = matched and deciding_fields(matched[1])
+    return None if matched is None or fields is None else (matched[0], list(fields.items()))
 
 
 def test_the_fields_that_decide_are_read_and_no_others() -> None:
