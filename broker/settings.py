@@ -90,7 +90,7 @@ class Api(Struct, frozen=True):
     max_connections: Annotated[int, Meta(ge=1, description="Connections held at once; more are closed unread.")] = 512
     limits: Limits = Limits()
     fast_path: Annotated[
-        bool, Meta(description="Answer a repeated head from memory; false is always correct, and slower.")
+        bool, Meta(description="Answer from the response cache; false is always correct, and slower.")
     ] = True
     callers: Annotated[
         dict[Name, CallerSettings],

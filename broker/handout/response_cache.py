@@ -96,7 +96,7 @@ class ResponseCache:
         self._responses[key] = response
         if len(self._responses) > MOST_DECISIONS:
             self._responses.popitem(last=False)
-        response.count_first(self.now() - began)
+        response.count(1, self.now() - began)
         return response
 
 
@@ -117,7 +117,7 @@ class CachedResponse:
         self._fresh_until = 0.0
         self._second = 0
         self._answer = b""
-        self._hits = -1  # the first answer is counted by `count_first`
+        self._hits = -1  # the cache counts the first answer, with the time that it took
 
     def __call__(self) -> bytes | None:
         """The whole answer as it is now, counted as sent; `None` if the request must be answered in full."""
@@ -130,12 +130,10 @@ class CachedResponse:
         second = int(time.time())
         if second != self._second:
             self._second = second
-            head = _head(self._decision.form)
-            self._answer = b"%bContent-Length: %d\r\nDate: %b\r\n\r\n%b" % (
-                *(head, len(self._body), _date(second), self._body),
-            )
+            parts = (_head(self._decision.form), len(self._body), _date(second), self._body)
+            self._answer = b"%bContent-Length: %d\r\nDate: %b\r\n\r\n%b" % parts
         if not self._hits:
-            asyncio.get_running_loop().call_later(COUNT_DELAY, self._count)
+            asyncio.get_running_loop().call_later(COUNT_DELAY, self._count_hits)
         self._hits += 1
         return self._answer
 
@@ -146,25 +144,25 @@ class CachedResponse:
         if token is None or not may_be_answered(form, token):
             return False
         now = cache.now()  # before the body, which tells the seconds that are left
-        self._body = cache.tokens.encode(form, token)
+        body = cache.tokens.encode(form, token)
+        if len(body) > LARGEST_BODY:
+            return False
+        self._body = body
         left = token.expires_at - now
         self._fresh_until = min(now + left - math.floor(left), token.usable_until)
         self._store_generation = cache.store.generation
         self._second = 0
-        return len(self._body) <= LARGEST_BODY
+        return True
 
-    def count_first(self, seconds: float) -> None:
-        """Count the answer that the decision was taken for, with its duration."""
-        self._observe(1, seconds)
-
-    def _count(self) -> None:
-        times, self._hits = self._hits, 0
-        self._observe(times, None)
-
-    def _observe(self, times: int, seconds: float | None) -> None:
+    def count(self, times: int, seconds: float | None = None) -> None:
+        """Count answers; `seconds` is what the first one took."""
         decision, observe = self._decision, self._cache.observe
         observe(Served(route=decision.route, code=200, seconds=seconds, times=times))
         observe(HandedOut(token=decision.token, caller=decision.caller, times=times))
+
+    def _count_hits(self) -> None:
+        hits, self._hits = self._hits, 0
+        self.count(hits)
 
 
 @lru_cache(maxsize=len(MEDIA_TYPES))
