@@ -1,18 +1,17 @@
 -- What wrk sends, and what it prints at the end.
--- Arguments: the field that differs in every request, or "nothing"; a caller's secret, if there is one.
+-- Arguments: what differs from request to request, a key of `differing`; a caller's secret, if there is one.
 
-local function hex(digits)
-  local text = ""
-  for _ = 1, digits / 4 do
-    text = text .. string.format("%04x", math.random(0, 0xffff))
-  end
-  return text
-end
-
--- What stands before and after the eight digits that count.
-local values = {
-  ["traceparent"] = { "00-" .. hex(32) .. "-" .. hex(8), "-01" },
-  ["x-request-id"] = { "request-", "" },
+-- Fields by what differs; eight digits that count stand for `@`.
+local trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa@-01"
+local differing = {
+  ["nothing"] = {},
+  ["three fields"] = { ["X-Request-ID"] = "request-@", ["traceparent"] = trace, ["User-Agent"] = "bench/@" },
+  -- As Java's HttpClient does; the broker leaves such a head to aiohttp.
+  ["HTTP/2 offered"] = {
+    ["Connection"] = "Upgrade, HTTP2-Settings",
+    ["Upgrade"] = "h2c",
+    ["HTTP2-Settings"] = "AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+  },
 }
 
 function init(arguments)
@@ -22,15 +21,18 @@ function init(arguments)
   if arguments[2] then
     wrk.headers["Authorization"] = "Bearer " .. arguments[2]
   end
-  local value = values[arguments[1]]
-  if value then
-    wrk.headers[arguments[1]] = "@"
-    local before, after = wrk.format():match("^(.*)@(.*)$")
-    before, after = before .. value[1], value[2] .. after
+  for name, value in pairs(differing[arguments[1]]) do
+    wrk.headers[name] = value
+  end
+  local parts = {}
+  for part in (wrk.format() .. "@"):gmatch("([^@]*)@") do
+    parts[#parts + 1] = part
+  end
+  if #parts > 1 then
     local count = 0
     function request() -- global: wrk looks for it by this name
       count = count + 1
-      return before .. string.format("%08x", count) .. after
+      return table.concat(parts, string.format("%08x", count))
     end
   end
 end

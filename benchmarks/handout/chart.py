@@ -38,8 +38,8 @@ STYLE: dict[RcKeyType, Any] = {
 WIDTH = 8.4
 KINDS = {
     "nothing": "The same head again and again",
-    "traceparent": "Another traceparent in every request",
-    "x-request-id": "Another X-Request-ID in every request: answered in full",
+    "three fields": "Another X-Request-ID, traceparent and User-Agent in every request",
+    "HTTP/2 offered": "An offer of HTTP/2 in every request: answered in full",
 }
 
 

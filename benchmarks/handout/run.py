@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.footprint.measuring import Samples
 from benchmarks.handout import chart, herd, latency, memory, tables, throughput
 from benchmarks.handout.subjects import Bench
 
@@ -27,7 +28,7 @@ IMAGES = HERE.parents[1] / "docs" / "images"
 def main() -> None:
     """Measure, write, print, draw."""
     parser = argparse.ArgumentParser(description="The hand-out beside nginx and a bare aiohttp handler.")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N")
     parser.add_argument("--seconds", type=float, default=5.0, metavar="N", help="for each server in each round")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where every sample is written")
     parser.add_argument("--only", action="append", choices=[*_parts(1, 1.0)], help="measure this and keep the rest")
@@ -48,15 +49,16 @@ def main() -> None:
 
 def _parts(number: int, seconds: float) -> Mapping[str, Callable[[Bench], dict[str, Any]]]:
     return {
-        "throughput": partial(_throughput, number=number, seconds=seconds),
+        "throughput": partial(_throughput, throughput.measured, number=number, seconds=seconds),
+        "connections": partial(_throughput, throughput.connecting, number=number, seconds=seconds),
         "latency": partial(_latency, number=number, seconds=2 * seconds),
         "memory": lambda bench: {"samples": memory.measured(bench, number=number)},
         "herd": lambda bench: {"samples": {"herd": [herd.measured(bench) for _ in range(number)]}},
     }
 
 
-def _throughput(bench: Bench, *, number: int, seconds: float) -> dict[str, Any]:
-    return {"samples": throughput.measured(bench, number=number, seconds=seconds)}
+def _throughput(measure: Callable[..., Samples], bench: Bench, *, number: int, seconds: float) -> dict[str, Any]:
+    return {"samples": measure(bench, number=number, seconds=seconds)}
 
 
 def _latency(bench: Bench, *, number: int, seconds: float) -> dict[str, Any]:

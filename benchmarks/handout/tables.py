@@ -5,11 +5,18 @@ from typing import Any
 
 from benchmarks.footprint.measuring import Samples, above, spread, times
 from benchmarks.handout.subjects import LOOPS
+from benchmarks.handout.throughput import IN_FULL
 
 
 def show(results: Mapping[str, Any]) -> None:
     """Print what there is."""
-    parts = {"throughput": _throughput, "latency": _latency, "memory": _memory, "herd": _herd}
+    parts = {
+        "throughput": _throughput,
+        "connections": _connections,
+        "latency": _latency,
+        "memory": _memory,
+        "herd": _herd,
+    }
     for name, part in parts.items():
         if name in results:
             loads = [f"{load[0]:.1f}" for load in results[name]["load"]]
@@ -26,30 +33,42 @@ def _head(*cells: str) -> None:
     _row(*["---"] * len(cells))
 
 
-def _throughput(results: Mapping[str, Any]) -> None:
-    samples: Samples = results["samples"]
-    _head("differs: who answers", "requests/s", "server's CPU, us each", "of its core")
+def _rates(samples: Samples, first: str) -> None:
+    _head(first, "requests/s", "server's CPU, us each", "of its core")
     for name in samples:
         cells = [spread(samples, name, "per_second").shown(",.0f"), spread(samples, name, "cpu_us").shown(".1f")]
         _row(name, *cells, spread(samples, name, "busy").shown(".2f"))
     print()
+
+
+def _throughput(results: Mapping[str, Any]) -> None:
+    samples: Samples = results["samples"]
+    _rates(samples, "differs: who answers")
     _head("differs: compared", "by requests/s", "by CPU")
     for loop in LOOPS:
         _ratio(samples, f"nothing: token-broker, {loop}", "nothing: nginx")
-        for differs in ("nothing", "traceparent", "x-request-id"):
+        for differs in ("nothing", "three fields", IN_FULL):
             _ratio(samples, f"{differs}: token-broker, {loop}", f"{differs}: aiohttp Application, {loop}")
     print()
     _head("in full, above", "us of CPU")
     for loop in LOOPS:
         for who in ("token-broker", "token-broker with callers"):
             for base in ("aiohttp Application", "aiohttp web.Server"):
-                one, other = f"x-request-id: {who}, {loop}", f"x-request-id: {base}, {loop}"
+                one, other = f"{IN_FULL}: {who}, {loop}", f"{IN_FULL}: {base}, {loop}"
                 _row(f"{who} above {base}, {loop}", above(samples, one, other, "cpu_us").shown("+.1f"))
+
+
+def _connections(results: Mapping[str, Any]) -> None:
+    samples: Samples = results["samples"]
+    _rates(samples, "a connection each")
+    _head("compared", "by requests/s", "by CPU")
+    for loop in LOOPS:
+        _ratio(samples, f"token-broker, {loop}", f"aiohttp Application, {loop}")
 
 
 def _ratio(samples: Samples, one: str, other: str) -> None:
     faster = times(samples, one, other, "per_second").shown(".2f")
-    _row(f"{one} / {other.partition(': ')[2]}", faster, times(samples, other, one, "cpu_us").shown(".2f"))
+    _row(f"{one} / {other.rpartition(': ')[2]}", faster, times(samples, other, one, "cpu_us").shown(".2f"))
 
 
 def _latency(results: Mapping[str, Any]) -> None:
