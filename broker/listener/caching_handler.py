@@ -23,8 +23,8 @@ class CachingHandler(web.RequestHandler):
 
     __slots__ = ("_find_response", "_head", "_head_lines", "_parser_idle", "_peer", "_response")
 
-    def __init__(self, server: web.Server, find_response: FindResponse | None, **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
-        super().__init__(server, **options)
+    def __init__(self, *arguments: Any, find_response: FindResponse | None, **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
+        super().__init__(*arguments, **options)
         self._find_response = find_response
         self._peer: Peer | None = None
         # The head that was answered from the cache last: the next one is often the same.

@@ -36,7 +36,7 @@ class Connection(CachingHandler):
     __slots__ = ("_answered", "_door", "_ended", "_malformed", "_timer")
 
     def __init__(self, door: "Door", **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
-        super().__init__(door, door.find_response, **options)
+        super().__init__(door, **options)
         self._door = door
         self._answered = 0
         self._ended = False
@@ -179,10 +179,10 @@ class Door(web.Server):
         self._handler = handler
         self.observe = observe
         self.limits = limits
-        self.find_response = find_response
         self._max_connections = max_connections
         self._options: dict[str, Any] = {
             "loop": self._loop,
+            "find_response": find_response,
             "access_log": None,
             "auto_decompress": False,  # or a few bytes could become many
             "keepalive_timeout": float(limits.idle_timeout),
