@@ -26,6 +26,7 @@ from broker.handout.proof import Bound
 from broker.handout.server import Handout
 from broker.listener import Listener
 from broker.observers.metrics import Metrics
+from broker.probing import Probing
 from broker.refresher import Refresher
 from broker.settings import ClientSettings, Settings
 from broker.store import Store
@@ -58,6 +59,7 @@ class Broker:
         self.store = Store(settings.tokens, now)
         self._gates: dict[str, asyncio.Semaphore] = {}
         self.clients = {name: self._client(name, client) for name, client in settings.clients.items()}
+        probing = {name: Probing(now) for name in settings.clients}
         self.refreshers = {
             name: Refresher(
                 name,
@@ -68,6 +70,7 @@ class Broker:
                 draw=draw,
                 observe=self.observe,
                 provider=settings.clients[token.client].provider,
+                probing=probing[token.client],
             )
             for name, token in settings.tokens.items()
         }
@@ -102,7 +105,7 @@ class Broker:
             refreshers=self.refreshers,
             patience={name: settings.clients[token.client].http.timeout for name, token in settings.tokens.items()},
             failure=self.failure,
-            next_at=lambda name: self.refreshers[name].next_at,
+            next_at=lambda name: self.refreshers[name].due_at,
             bound={
                 name: Bound(
                     client=token.client,

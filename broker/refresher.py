@@ -1,13 +1,26 @@
 """The loop that keeps one token fresh: fetch, store, tell, sleep; it wakes when asked."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 from broker.diagnosis import Act, Diagnosis, Reason, defect, diagnose
 from broker.errors import BrokerError
 from broker.events import Observer, Refreshed, RefreshFailed, ScopeReduced, TokenExpired, Warned
-from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at, shortest_pause
+from broker.probing import Probing
+from broker.schedule import (
+    DEMAND,
+    MAX_LIMIT,
+    after_fault,
+    after_limit,
+    after_refusal,
+    attempt_at,
+    lead,
+    probe_pause,
+    refresh_at,
+    shortest_pause,
+)
 from broker.settings import TokenSettings
 from broker.store import Store
 from broker.tokens import EXPIRED, Token
@@ -22,8 +35,8 @@ class Refresher:
     """Keeps the token `name` in the store. One request is under way at a time, by construction.
 
     `draw` gives numbers drawn uniformly from [0, 1). `failure` is the diagnosis of the last attempt, `None` after a
-    success; `next_at` when the next attempt is due, on the clock of `now`. `provider` is the preset whose refusals
-    the diagnosis knows.
+    success; `next_at` when the next attempt is due without demand, on the clock of `now`. `provider` is the preset
+    whose refusals the diagnosis knows. `probing` is shared by the tokens of one client.
     """
 
     def __init__(
@@ -37,6 +50,7 @@ class Refresher:
         draw: Callable[[], float],
         observe: Observer,
         provider: str = "generic",
+        probing: Probing | None = None,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -46,8 +60,13 @@ class Refresher:
         self.draw = draw
         self.observe = observe
         self.provider = provider
+        self.probing = probing or Probing(now)
+        self.probing.add(self)
         self.failure: Diagnosis | None = None
         self.next_at = now()
+        #: When the last token became unusable or will; without any: when this was made.
+        self._absent_from = self.next_at
+        self._failed_at = self._wanted_until = self._resting_until = -math.inf
         self._faults = 0
         self._current: Token | None = None
         self._missing: tuple[str, ...] = ()
@@ -69,9 +88,35 @@ class Refresher:
         self._wake()
 
     @property
+    def due_at(self) -> float:
+        """When the next attempt is made: `next_at`, or sooner after a fault while a workload wants the token."""
+        return attempt_at(self.next_at, self.probing.at, self._wanted_until) if self._faulted else self.next_at
+
+    @property
+    def _faulted(self) -> bool:
+        """Whether the last attempt failed for a fault of the server or the network."""
+        return self.failure is not None and self.failure.act is Act.SERVER
+
+    @property
     def under_way(self) -> bool:
-        """Whether an attempt is being made, or about to be because somebody asked for one."""
-        return self._attempting or self._ended is not None
+        """Whether an attempt is in flight, requested, or due."""
+        return self._attempting or self._ended is not None or self.due_at <= self.now()
+
+    def want(self, seconds: float = 0.0) -> None:
+        """Note that a workload asks for the token while there is none, and waits for it for `seconds`."""
+        self._wanted_until = max(self._wanted_until, self.now() + max(seconds, DEMAND))
+        self.reconsider()
+
+    def reconsider(self) -> None:
+        """End the current sleep early if the next attempt is due before its end."""
+        if self.due_at < self._resting_until:
+            self._end_sleep()
+
+    def server_recovered(self) -> None:
+        """Retry an absent token soon, but for a pending `Retry-After`: a fault is all that failed it."""
+        if self._faulted and self.store.get(self.name) is None:
+            self.next_at = min(self.next_at, self.probing.soonest(self._failed_at))
+            self.reconsider()
 
     def renew(self) -> asyncio.Future[None]:
         """Make an attempt now; done when it has ended, with success or not. One that is under way is that attempt.
@@ -86,6 +131,9 @@ class Refresher:
 
     def _wake(self) -> None:
         self._woken = True
+        self._end_sleep()
+
+    def _end_sleep(self) -> None:
         if self._waking and not self._waking.done():
             self._waking.set_result(None)
 
@@ -103,6 +151,8 @@ class Refresher:
         self._woken = False
         self._attempting = True
         began = self.now()
+        if self._faulted and began <= self._wanted_until:
+            self.probing.begin(self)
         try:
             await self._attempt(began)
         except Exception as error:  # noqa: BLE001 - whatever a defect raises
@@ -123,7 +173,9 @@ class Refresher:
 
     def _succeeded(self, token: Token, began: float) -> None:
         self.store.put(self.name, token)
+        recovered = self._faulted
         self._current, self.failure, self._faults = token, None, 0
+        self._absent_from, self._wanted_until = token.usable_until, -math.inf
         ahead = self.settings.refresh.ahead
         self.next_at = max(refresh_at(token, ahead, self.draw()), self.now() + shortest_pause(token.lifetime))
         self.observe(
@@ -142,6 +194,7 @@ class Refresher:
             if remark not in self._remarks:  # every answer repeats it
                 self.observe(Warned(detail=f"tokens.{self.name}: {remark}"))
         self._remarks = token.remarks
+        self.probing.succeeded(self, after_fault=recovered)
 
     def _compare_scopes(self, token: Token) -> None:
         """Servers drop what they do not grant, silently: said when it changes, since every token repeats it."""
@@ -154,34 +207,43 @@ class Refresher:
     def _failed(self, diagnosis: Diagnosis, began: float) -> None:
         self.failure = diagnosis = diagnosis.named(client=self.settings.client, token=self.name)
         self._faults = self._faults + 1 if diagnosis.act is Act.SERVER else 0
-        now = self.now()
-        left = self._current.usable_until - now if self._current else 0.0
-        self.next_at = now + self._pause(diagnosis, left)
+        self._failed_at = now = self.now()
+        left, draw = self._absent_from - now, self.draw()
+        self.next_at = now + self._pause(diagnosis, left, draw)
+        if self._faulted and left <= 0 and self.probing.recovered_at >= began:
+            self.next_at = min(self.next_at, self.probing.soonest(now))
+        self.probing.failed(
+            self,
+            pause=probe_pause(-left, draw),
+            retry_after=min(diagnosis.wait or 0.0, MAX_LIMIT),
+            limited=diagnosis.act is Act.LIMIT,
+        )
         self.observe(
             RefreshFailed(
                 token=self.name,
                 client=self.settings.client,
                 duration=now - began,
                 diagnosis=diagnosis,
-                retry_at=self.next_at,
+                retry_at=self.due_at,
                 expires_at=self._current.expires_at if self._current else None,
             )
         )
 
-    def _pause(self, diagnosis: Diagnosis, left: float) -> float:
+    def _pause(self, diagnosis: Diagnosis, left: float, draw: float) -> float:
         match diagnosis.act:
             case Act.LIMIT:
-                return after_limit(diagnosis.wait or 0.0, left, self.draw())
+                return after_limit(diagnosis.wait or 0.0, left, draw)
             case Act.SERVER:
-                return after_fault(self._faults, left, self.draw(), diagnosis.wait or 0.0)
+                return after_fault(self._faults, left, draw, diagnosis.wait or 0.0)
             case _:
                 return after_refusal(left)
 
     async def _rest(self) -> None:
         """Sleep until the next attempt is due, in pieces, and say so when the held token runs out meanwhile."""
-        while (left := self.next_at - self.now()) > 0:
+        while (left := self.due_at - self.now()) > 0:
             expiry = self._expire()
             if not self._woken:
+                self._resting_until = self.due_at
                 self._waking = asyncio.get_running_loop().create_future()
                 await asyncio.wait([self._waking], timeout=min(left, LONGEST_SLEEP, expiry))
             if self._woken and (self.failure is not None or self._ended is not None):

@@ -17,8 +17,17 @@ MAX_RETRY = 300.0
 MIN_REFUSED_RETRY = 15.0
 LIMIT_MARGIN = 1.0
 LIMIT_SPREAD = 60.0
-LIMIT_HURRY = 5.0
+MIN_HOLDER_SPREAD = 5.0
+MAX_HOLDER_SPREAD = 600.0
 MAX_LIMIT = 3600.0
+
+#: How long a workload's request for an absent token counts as demand.
+DEMAND = 10.0
+MIN_PROBE = 2.0
+MAX_PROBE = 5.0
+#: Once a token has been absent for `EARLY_ABSENCE`, probing attempts become rarer.
+EARLY_ABSENCE = 600.0
+MAX_LATE_PROBE = 15.0
 
 
 def lead(lifetime: float, ahead: Ahead) -> float:
@@ -73,10 +82,25 @@ def after_refusal(left: float) -> float:
 def after_limit(asked: float, left: float, draw: float) -> float:
     """Pause after a rate limit, when the server wants us to stay away for `asked` seconds (0 when it did not say).
 
-    Spread over a minute, since everyone it limited was told the same moment; not beyond half of what a held token has
-    left, unless the server itself said longer: then over a few seconds only.
+    Spread over a minute, since the limit is reset for everyone at the same moment. A client that still holds a token
+    yields to those without one: its attempts spread over the time until half of what is left has passed.
     """
-    soonest, room = asked + LIMIT_MARGIN, LIMIT_SPREAD
+    soonest, spread = asked + LIMIT_MARGIN, LIMIT_SPREAD
     if left > 0:
-        room = LIMIT_HURRY if asked >= left / 2 else min(LIMIT_SPREAD, max(0.0, left / 2 - soonest))
-    return min(soonest + draw * room, MAX_LIMIT)
+        spread = min(max(left / 2 - soonest, MIN_HOLDER_SPREAD), MAX_HOLDER_SPREAD)
+    return min(soonest + draw * spread, MAX_LIMIT)
+
+
+def probe_pause(absent: float, draw: float, asked: float = 0.0) -> float:
+    """Pause between a failed attempt and the next probing attempt, for a token that has been absent `absent` seconds.
+
+    2 to 5 s, so that recovery is noticed at once; 2 to 15 s in a long outage. Never before the server's `Retry-After`
+    (`asked`).
+    """
+    longest = MAX_PROBE if absent < EARLY_ABSENCE else MAX_LATE_PROBE
+    return max(MIN_PROBE + draw * (longest - MIN_PROBE), asked)
+
+
+def attempt_at(next_at: float, probe_at: float, wanted_until: float) -> float:
+    """When the next attempt is due: at `probe_at` if that is sooner and a workload still wants the token then."""
+    return min(next_at, probe_at) if probe_at <= wanted_until else next_at

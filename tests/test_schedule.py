@@ -1,11 +1,22 @@
 """When to refresh and when to retry."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.durations import Ahead
-from broker.schedule import after_fault, after_limit, after_refusal, lead, refresh_at, shortest_pause
+from broker.schedule import (
+    after_fault,
+    after_limit,
+    after_refusal,
+    attempt_at,
+    lead,
+    probe_pause,
+    refresh_at,
+    shortest_pause,
+)
 from broker.tokens import Token
 from each_case import for_each
 
@@ -123,14 +134,44 @@ def test_a_rate_limit_is_spread_over_the_minute_after_the_reset() -> None:
 
 
 @given(st.floats(0, 100), st.floats(4, 1e6), draws)
-def test_a_rate_limit_waits_at_most_half_of_what_a_token_has_left(asked: float, left: float, draw: float) -> None:
-    if asked + 1 < left / 2:
-        assert after_limit(asked, left, draw) <= left / 2
+def test_a_rate_limited_holder_keeps_half_of_its_time_or_all_but_seconds(
+    asked: float, left: float, draw: float
+) -> None:
+    assert after_limit(asked, left, draw) <= max(left / 2, asked + 1 + 5)
 
 
 @given(st.floats(0, 3500), st.floats(-10, 1e6), draws)
 def test_a_rate_limit_is_obeyed_even_beyond_half_of_what_is_left(asked: float, left: float, draw: float) -> None:
     assert after_limit(asked, left, draw) >= asked + 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "left", "soonest", "latest"),
+    [(30, 1000, 31, 500), (30, 3000, 31, 631), (0, 20, 1, 10), (30, 70, 31, 36), (200, 300, 201, 206)],
+)
+def test_a_rate_limited_holder_yields_to_those_without_a_token(
+    asked: float, left: float, soonest: float, latest: float
+) -> None:
+    assert after_limit(asked, left, 0.0) == soonest
+    assert after_limit(asked, left, 1.0) == latest
+
+
+@given(st.floats(0, 3e9), draws)
+def test_a_probing_attempt_comes_after_two_to_five_seconds_later_fifteen(absent: float, draw: float) -> None:
+    assert 2 <= probe_pause(absent, draw) <= (5 if absent < 600 else 15)
+
+
+def test_probing_attempts_become_rarer_after_ten_minutes() -> None:
+    assert probe_pause(599, 0.5) == 3.5
+    assert probe_pause(600, 0.5) == 8.5
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6) | st.just(math.inf), st.floats(-1e6, 1e6))
+def test_demand_brings_an_attempt_forward_and_never_puts_it_off(
+    next_at: float, probe_at: float, wanted_until: float
+) -> None:
+    due = attempt_at(next_at, probe_at, wanted_until)
+    assert due == (min(next_at, probe_at) if wanted_until >= probe_at else next_at)
 
 
 def test_those_who_must_wait_beyond_half_of_what_is_left_do_not_come_back_in_step() -> None:
