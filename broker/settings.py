@@ -92,6 +92,13 @@ class Api(Struct, frozen=True):
     fast_path: Annotated[
         bool, Meta(description="Answer from the response cache; false is always correct, and slower.")
     ] = True
+    first_token_wait: Annotated[
+        Duration,
+        Meta(
+            description="How long a request for a token that is absent waits at most while one is being fetched, in a"
+            " quarter of max_connections; 0s answers 503 at once. At most 30s."
+        ),
+    ] = Duration(1)
     callers: Annotated[
         dict[Name, CallerSettings],
         Meta(

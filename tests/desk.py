@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 
 from broker.diagnosis import Diagnosis
+from broker.durations import Duration
 from broker.errors import BrokerError
 from broker.events import Event, HandedOut, Served
 from broker.handout.callers import Callers
@@ -46,7 +47,8 @@ class Desk:
         self.told: list[Event] = []
         self.failures: dict[str, Diagnosis] = {}
         self.next_at: dict[str, float] = {}
-        self.api = Api(**api)  # type: ignore[arg-type]  # what a test says
+        # Its refreshers run only where a test starts them: nobody waits for their first attempt.
+        self.api = Api(**{"first_token_wait": Duration(0)} | api)  # type: ignore[arg-type]  # what a test says
         self.tokens = {name: TokenSettings(client="okta", callers=(lists or {}).get(name)) for name in names}
         self.store = Store(self.tokens, self.now)
         self.callers = Callers(self.api.callers, self.tokens, observe=self.told.append)
@@ -69,8 +71,8 @@ class Desk:
             callers=self.callers,
             refreshers=self.refreshers,
             patience=dict.fromkeys(names, 10.0),
-            failure=self.failures.get,
-            next_at=self.next_at.get,
+            failure=lambda name: self.failures.get(name) or self.refreshers[name].failure,
+            next_at=lambda name: self.next_at.get(name, self.refreshers[name].due_at),
             fast_path=self.api.fast_path,
             now=self.now,
             wall=self.wall,

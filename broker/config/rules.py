@@ -5,10 +5,12 @@ from collections.abc import Callable, Collection, Iterator
 from broker.config import addresses, caller_rules, client_rules, sink_rules, token_rules
 from broker.config.complaint import Complaint, each, once
 from broker.config.unknown import nearest
+from broker.durations import Duration
 from broker.settings import Settings
 
 #: Clients, and tokens, of one broker.
 MAX_SECTIONS = 1000
+MAX_FIRST_TOKEN_WAIT = Duration(30)
 
 
 def check(
@@ -20,6 +22,8 @@ def check(
     """
     yield from each(("api", "listen"), settings.api.listen, addresses.api_listen)
     yield from once(("api", "listen"), settings.api.listen)
+    if settings.api.first_token_wait > MAX_FIRST_TOKEN_WAIT:
+        yield ("api", "first_token_wait"), f"{settings.api.first_token_wait} is longer than {MAX_FIRST_TOKEN_WAIT}"
     yield from each(("api", "allowed_hosts"), settings.api.allowed_hosts, addresses.host_name)
     yield from caller_rules.check(settings.api, ("api",))
     yield from each(("admin", "listen"), settings.admin.listen, addresses.admin_listen)

@@ -144,7 +144,7 @@ class TokenEndpoint:
         self._callers = callers
         self._observe = observe
 
-    def answer(self, head: Head, body: bytes, *, uid: int | None) -> web.Response:
+    async def answer(self, head: Head, body: bytes, *, uid: int | None) -> web.Response:
         """The answer to a POST with this whole body; `uid` is the peer's on a Unix socket."""
         asked = read(head, body)
         if isinstance(asked, Problem):
@@ -157,7 +157,7 @@ class TokenEndpoint:
             refusal = FORWARDED[head.forwarded]
             self._observe(Refused(reason=refusal.reason))
             return failure("json", Problem(refusal.status, refusal.error, refusal.description))
-        found = self._find(asked, caller)
+        found = await self._find(asked, caller)
         if isinstance(found, Problem):
             return failure("json", found)
         name, token = found
@@ -186,7 +186,7 @@ class TokenEndpoint:
         callers = [self._callers.identify(secret, uid) for secret in asked.secrets or (None,)]
         return next((caller for caller in callers if isinstance(caller, str)), callers[0])
 
-    def _find(self, asked: Asked, caller: str) -> tuple[str, Token] | Problem:
+    async def _find(self, asked: Asked, caller: str) -> tuple[str, Token] | Problem:
         """The token, for a caller who may know of it."""
         name = asked.client_id or self._tokens.default or ""
         if self._callers.permits(name, caller):
@@ -197,7 +197,7 @@ class TokenEndpoint:
         settings = self._settings[name]
         if not asked.resources <= set(settings.resource) or asked.audience not in (None, settings.audience):
             return WRONG_TARGET
-        token = self._tokens.find(name)
+        token = await self._tokens.obtain(name)
         if isinstance(token, Problem):
             return token
         if token.token_type != "Bearer":  # noqa: S105 - no password

@@ -11,6 +11,7 @@ from broker.events import Observer, Refused, Served
 from broker.handout.answers import Problem, failure, preferred
 from broker.handout.body import read_body
 from broker.handout.callers import Callers
+from broker.handout.first_token import FirstToken
 from broker.handout.forced import Forced, Waiters
 from broker.handout.guard import Guard
 from broker.handout.head import Head
@@ -59,10 +60,17 @@ class Handout:
         self._guard = Guard(require_header=api.require_header, allowed_hosts=api.allowed_hosts)
         self._limits = api.limits
         waiters = Waiters(max(1, api.max_connections // 2))
-        held = Tokens(tokens, store, failure=failure, next_at=next_at, now=now, wall=wall)
+        first = FirstToken(
+            refreshers,
+            store,
+            seconds=api.first_token_wait,
+            waiters=Waiters(max(1, api.max_connections // 4)),
+            patient=waiters,
+        )
+        held = Tokens(tokens, store, first, failure=failure, next_at=next_at, now=now, wall=wall)
         forced = Forced(refreshers, store, waiters, patience=patience, now=now, observe=observe)
         proofs = Proofs(bound, now=now)
-        self._v1 = V1(held, store, callers, forced, waiters, proofs, observe=observe)
+        self._v1 = V1(held, store, callers, forced, proofs, observe=observe)
         self._oauth: TokenEndpoint | None = None
         if api.token_endpoint != "off":  # noqa: S105 - a word of the configuration
             self._oauth = TokenEndpoint(api.token_endpoint, tokens, held, callers, observe=observe)
@@ -112,7 +120,7 @@ class Handout:
         if problem := self._not_served(request.method, route):
             return failure(form, problem)
         if self._oauth and route is OAUTH:
-            return self._oauth.answer(head, body, uid=peer.uid)
+            return await self._oauth.answer(head, body, uid=peer.uid)
         if self._oauth and route is OAUTH_METADATA:
             return self._oauth.metadata(None if peer.over_unix else head.values("host")[0])
         asked = Asked(request.method, route, name, query, head.values("authorization"), form, peer.uid)

@@ -1,4 +1,4 @@
-"""What there is to hand out, and what to say when there is nothing. It reads the store and never waits."""
+"""What there is to hand out, and what to say when there is nothing."""
 
 import math
 from collections.abc import Callable, Collection, Iterable
@@ -8,6 +8,7 @@ import msgspec
 
 from broker.diagnosis import Diagnosis
 from broker.handout.answers import Form, Problem
+from broker.handout.first_token import FirstToken
 from broker.store import Store
 from broker.tokens import EXPIRED, Token
 
@@ -26,6 +27,7 @@ class Tokens:
         self,
         names: Collection[str],
         store: Store,
+        first: FirstToken,
         *,
         failure: Callable[[str], Diagnosis | None],
         next_at: Callable[[str], float | None],
@@ -34,6 +36,7 @@ class Tokens:
     ) -> None:
         self._names = frozenset(names)
         self._store = store
+        self._first = first
         self._failure = failure
         self._next_at = next_at
         self._now = now
@@ -44,6 +47,10 @@ class Tokens:
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
+
+    async def obtain(self, name: str, wait: float | None = None) -> Token | Problem:
+        """The usable token `name`, which is configured; one that is absent is waited for (`wait` is `?wait`)."""
+        return await self._first.get(name, wait) or self._unavailable(name)
 
     def find(self, name: str) -> Token | Problem:
         """The usable token `name`, which is configured."""

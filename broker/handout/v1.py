@@ -10,7 +10,7 @@ from aiohttp import web
 from broker.events import HandedOut, Observer, Refused
 from broker.handout.answers import Form, Problem, success
 from broker.handout.callers import Callers, Denied
-from broker.handout.forced import Forced, Waiters
+from broker.handout.forced import Forced
 from broker.handout.proof import PROOF_AS_JSON, Proofs, parse_wanted
 from broker.handout.query import NOTHING, Query, invalid, parse_query
 from broker.handout.report import parse_report
@@ -52,7 +52,7 @@ class Asked:
 
 
 class V1:
-    """Knows who asks, and gives what that caller may have. `waiters` are shared with `forced`."""
+    """Knows who asks, and gives what that caller may have."""
 
     def __init__(
         self,
@@ -60,7 +60,6 @@ class V1:
         store: Store,
         callers: Callers,
         forced: Forced,
-        waiters: Waiters,
         proofs: Proofs,
         *,
         observe: Observer,
@@ -69,7 +68,6 @@ class V1:
         self._store = store
         self._callers = callers
         self._forced = forced
-        self._waiters = waiters
         self._proofs = proofs
         self._observe = observe
 
@@ -112,7 +110,7 @@ class V1:
         query = parse_query(asked.query) if asked.query else NOTHING
         if isinstance(query, Problem):
             return query
-        token = self._tokens.find(name) if query is NOTHING else await self._wait(name, query, caller)
+        token = await self._find(name, query, caller)
         if isinstance(token, Problem):
             return token
         if not may_be_answered(asked.form, token):
@@ -121,12 +119,9 @@ class V1:
             self._observe(HandedOut(token=name, caller=caller))
         return success(asked.form, self._tokens.encode(asked.form, token))
 
-    async def _wait(self, name: str, query: Query, caller: str) -> Token | Problem:
-        """The token after what `query` says was waited for; the held one all the same if that was in vain."""
-        if query.wait and self._waiters.room:
-            with self._waiters:
-                await self._store.wait(name, query.wait)
-        token = self._tokens.find(name)
+    async def _find(self, name: str, query: Query, caller: str) -> Token | Problem:
+        """The token after the waits that `query` permits; the current one if `min_ttl` was waited for in vain."""
+        token = await self._tokens.obtain(name, query.wait)
         if isinstance(token, Problem) or query.min_ttl is None:
             return token
         most = math.floor(token.lifetime * 9 / 10)
@@ -156,7 +151,7 @@ class V1:
         wanted = parse_wanted(body)
         if isinstance(wanted, Problem):
             return wanted
-        token = self._tokens.find(name)
+        token = await self._tokens.obtain(name)
         if isinstance(token, Problem):
             return token
         answer = await self._proofs.answer(name, token, wanted)

@@ -2,9 +2,9 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 from urllib.parse import quote_plus, urlencode
 
 import pytest
@@ -16,10 +16,13 @@ from multidict import CIMultiDict
 from broker.events import Event, HandedOut, Refused
 from broker.handout.answers import Problem
 from broker.handout.callers import Callers
+from broker.handout.first_token import FirstToken
+from broker.handout.forced import Waiters
 from broker.handout.head import Head
 from broker.handout.oauth import FORM, TokenEndpoint, read
 from broker.handout.tokens import Tokens
 from broker.heads import FORWARDING_FIELDS
+from broker.refresher import Refresher
 from broker.settings import CallerSettings, TokenSettings
 from broker.store import Store
 from broker.tokens import Token
@@ -29,6 +32,20 @@ ACCESS = "eyJ.s3cret-access-token.sig"
 SECRET = "reports-secret/with+signs=%41"
 OTHER = "exporter-secret-0123456789"
 GRANT = {"grant_type": "client_credentials"}
+T = TypeVar("T")
+
+
+async def never(_settings: TokenSettings) -> Token:
+    raise AssertionError
+
+
+def finish(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of what has nothing to wait for, without an event loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return cast("T", end.value)
+    raise AssertionError
 
 
 class Endpoint:
@@ -57,8 +74,21 @@ class Endpoint:
                 name,
                 Token(access_token=ACCESS, token_type="Bearer", scope="read write", issued_at=EPOCH, lifetime=3600),
             )
+        refreshers = {
+            name: Refresher(
+                name, settings, fetch=never, store=store, now=now, draw=lambda: 0.5, observe=self.told.append
+            )
+            for name, settings in self.settings.items()
+        }
+        first = FirstToken(refreshers, store, seconds=0, waiters=Waiters(1), patient=Waiters(1))
         tokens = Tokens(
-            self.settings, store, failure=lambda _: None, next_at=lambda _: EPOCH + 7, now=now, wall=lambda: EPOCH
+            self.settings,
+            store,
+            first,
+            failure=lambda _: None,
+            next_at=lambda _: EPOCH + 7,
+            now=now,
+            wall=lambda: EPOCH,
         )
         self.endpoint = TokenEndpoint(mode, self.settings, tokens, self.callers, observe=self.told.append)
 
@@ -71,7 +101,7 @@ class Endpoint:
         self, form: dict[str, Any] | bytes, *fields: tuple[str, str], uid: int | None = None, media: str = FORM
     ) -> tuple[int, dict[str, Any], web.Response]:
         body = form if isinstance(form, bytes) else urlencode(form, doseq=True).encode()
-        answer = self.endpoint.answer(Head(CIMultiDict([("Content-Type", media), *fields])), body, uid=uid)
+        answer = finish(self.endpoint.answer(Head(CIMultiDict([("Content-Type", media), *fields])), body, uid=uid))
         assert isinstance(answer.body, bytes)
         return answer.status, json.loads(answer.body), answer
 
