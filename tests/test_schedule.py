@@ -134,9 +134,7 @@ def test_a_rate_limit_is_spread_over_the_minute_after_the_reset() -> None:
 
 
 @given(st.floats(0, 100), st.floats(4, 1e6), draws)
-def test_a_rate_limited_holder_keeps_half_of_its_time_or_all_but_seconds(
-    asked: float, left: float, draw: float
-) -> None:
+def test_a_rate_limited_holder_keeps_half_of_its_time(asked: float, left: float, draw: float) -> None:
     assert after_limit(asked, left, draw) <= max(left / 2, asked + 1 + 5)
 
 

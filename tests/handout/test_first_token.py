@@ -112,7 +112,7 @@ async def test_waits_by_query_have_room_of_their_own() -> None:
         assert sorted(answers) == [(200, 0.5)] * 6 + [(503, 0.0)]
 
 
-async def test_without_room_a_wait_by_query_is_for_the_attempt_only() -> None:
+async def test_without_room_a_query_waits_for_the_attempt_only() -> None:
     async with fetching(takes=3, max_connections=4) as desk:
         answers = await asyncio.gather(*(timed(desk.get("/v1/token?wait=5s")) for _ in range(4)))
         assert sorted(answers) == [(200, 3.0), (200, 3.0), (503, 0.0), (503, 1.0)]
