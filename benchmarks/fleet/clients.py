@@ -1,13 +1,16 @@
 """Who asks: the sidecar as it is, and a client as it is often written, to compare it with."""
 
+import math
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from benchmarks.fleet.record import Record
 from benchmarks.fleet.server import Answer, Server
+from broker.diagnosis import Act, Diagnosis
 from broker.errors import NetworkError, RefusalError
 from broker.events import Event
 from broker.refresher import Refresher
+from broker.schedule import LIMIT_MARGIN, LIMIT_SPREAD, MAX_LIMIT
 from broker.settings import TokenSettings
 from broker.store import Store
 from broker.tokens import Token
@@ -66,7 +69,13 @@ def _granted(server: Asked, at: float) -> Token:
 
 
 class Sidecar:
-    """The product's own refresher, with its store, diagnosis and schedule; only its sleep is the simulation's."""
+    """The product's own refresher, with its store, diagnosis and schedule; only its sleep is the simulation's.
+
+    Its workload asks all the time, so an absent token is always wanted.
+    """
+
+    refreshes: ClassVar[type[Refresher]] = Refresher
+    demand = True
 
     def __init__(self, server: Asked, record: Record, draw: Callable[[], float], began: float) -> None:
         self._server = server
@@ -74,17 +83,23 @@ class Sidecar:
         self._time = began
         self._tokens = Tokens(record, began)
         self._store = Store(["t"], self._now)
-        self.refresher = Refresher(
+        self.refresher = self.refreshes(
             "t", SETTINGS, fetch=self._fetch, store=self._store, now=self._now, draw=draw, observe=_unheard
         )
 
     def attempt(self, at: float) -> float:
-        """One turn of `Refresher.run`, without the rest."""
+        """One turn of `Refresher.run`, without the rest, or the workload's first request after an expiry."""
         self._time = at
-        _finish(self.refresher.refresh())
-        if self.refresher.failure is None and (token := self._store.get("t")):
-            self._tokens.came(token, self._time)
-        return self.refresher.next_at
+        if at >= self.refresher.due_at:
+            _finish(self.refresher.refresh())
+            if self.refresher.failure is None and (token := self._store.get("t")):
+                self._tokens.came(token, self._time)
+        if not self.demand:
+            return self.refresher.due_at
+        if token := self._store.get("t"):
+            return min(self.refresher.due_at, token.usable_until)
+        self.refresher.want(math.inf)
+        return max(self.refresher.due_at, self._time)
 
     def ends(self, at: float) -> None:
         """See `Client`."""
@@ -103,6 +118,25 @@ class Sidecar:
         if answer.outcome == "failed":
             raise NetworkError("connect", "server", "refused")
         return _granted(self._server, at)
+
+
+class FormerRefresher(Refresher):
+    """Holders of a token waited at most a minute longer than a 429 said, as those without one do."""
+
+    def _pause(self, diagnosis: Diagnosis, left: float, draw: float) -> float:
+        if diagnosis.act is not Act.LIMIT or left <= 0:
+            return super()._pause(diagnosis, left, draw)
+        asked = diagnosis.wait or 0.0
+        soonest = asked + LIMIT_MARGIN
+        spread = 5.0 if asked >= left / 2 else min(LIMIT_SPREAD, max(0.0, left / 2 - soonest))
+        return min(soonest + draw * spread, MAX_LIMIT)
+
+
+class Former(Sidecar):
+    """The sidecar before it probed: it retried faults without regard to demand."""
+
+    refreshes = FormerRefresher
+    demand = False
 
 
 class Plain:

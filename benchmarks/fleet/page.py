@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.fleet.record import HOUR, MINUTE, Figures
-from benchmarks.fleet.scenarios import HIGH, LIFETIME, LOW, PODS, cycle
+from benchmarks.fleet.scenarios import FEW, HIGH, LIFETIME, LOW, PODS, cycle
 from broker.durations import Ahead
 from broker.schedule import lead
 
@@ -152,9 +152,9 @@ def _storm(results: Results) -> str:
     return _prose(
         f"Cut from {HIGH:,} to {HIGH // 10:,} a minute for 20 minutes, the limit costs {high.limited:,} refusals and"
         f" {_no(high.missed_pods)} token: the tightest is replaced with {high.least_left:,.0f} s left.",
-        f"Cut from {LOW:,} to {LOW // 10:,}, storm and backlog take {20 + low.cleared} minutes together, more than the"
-        f" lead, and {_no(low.missed_pods)} of {PODS:,} pods are without a token for a moment,"
-        f" {low.missed_longest:,.0f} s at most.",
+        f"Cut from {LOW:,} to {LOW // 10:,}, it costs {low.limited:,} and {_no(low.missed_pods)} token either:"
+        f" those with much time left yield, the tightest is replaced with {low.least_left:,.0f} s left, and"
+        f" {low.cleared} minutes later nobody is refused any more.",
     ) + _troubles({"600 to 60": low, "2,000 to 200": high})
 
 
@@ -200,6 +200,40 @@ def _troubles(named: Mapping[str, Figures]) -> str:
     )
 
 
+def _retry(results: Results) -> str:
+    """What probing and yielding change."""
+    names = {
+        f"{kind}, {limit:,}": f"{name}, {limit}"
+        for kind, name in {
+            "storm": "storm",
+            **{f"{minutes} min": f"outage of {minutes} minutes" for minutes in (15, 20, 30)},
+        }.items()
+        for limit in (LOW, HIGH)
+    }
+    low, former = results["outage of 30 minutes, 600"], results["outage of 30 minutes, 600, former"]
+    high, former_high = results["outage of 30 minutes, 2000"], results["outage of 30 minutes, 2000, former"]
+    few, few_former = results["outage of 70 minutes, few"], results["outage of 70 minutes, few, former"]
+    short, short_former = results["outage of 30 minutes, few"], results["outage of 30 minutes, few, former"]
+    return _prose(
+        f"With a limit of {LOW:,} the outage of half an hour costs {former.missed:,.0f} minutes without a token, summed"
+        f" over all pods, by the former rule and {low.missed:,.0f} now; with {HIGH:,} {former_high.missed:,.0f} and"
+        f" {high.missed:,.0f}. It costs {1 - low.limited / former.limited:.0%} and"
+        f" {1 - high.limited / former_high.limited:.0%} fewer refusals.",
+        f"The price is paid while the server is down: {low.peak_minute:,} requests in the highest minute instead of"
+        f" {former.peak_minute:,}.",
+        f"Where no limit matters the server's return is noticed at once: the last of {FEW} pods is back"
+        f" {short.back:,.0f} s after an outage of half an hour ({short_former.back:,.0f} s by the former rule) and"
+        f" {few.back:,.0f} s ({few_former.back:,.0f} s) after one of 70 minutes, in which each pod asks up to"
+        f" {few.peak_minute / FEW:.0f} times a minute ({few_former.peak_minute / FEW:.0f}).",
+    ) + _troubles(
+        {
+            f"{shown}, {rule}": results[name + suffix]
+            for shown, name in names.items()
+            for rule, suffix in {"former": ", former", "now": ""}.items()
+        }
+    )
+
+
 def _deploy(results: Results) -> str:
     each = results["deploy, 600"]
     return _prose(
@@ -238,6 +272,7 @@ BLOCKS: Mapping[str, Callable[[Results], str]] = {
     "day": _day,
     "storm": _storm,
     "outage": _outage,
+    "retry": _retry,
     "deploy": _deploy,
     "volume": _volume,
 }

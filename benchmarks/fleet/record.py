@@ -25,8 +25,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     `wait_*` is from the start of a pod to its first token. A pod that held a token once and has none that is usable
     misses one: `missed` sums that over pods and time. `least_left` is the shortest time that a token had left when it
-    was replaced, negative when it had run out. `cleared` is how many minutes after the trouble was `over` the first one
-    without a 429 began; `limited_later` counts the 429s after that.
+    was replaced, negative when it had run out. `back` is how many seconds after the trouble was `over` the last pod had
+    a token again of those that missed one then. `cleared` is how many minutes after the trouble was `over` the first
+    one without a 429 began; `limited_later` counts the 429s after that.
     """
 
     requests: int
@@ -41,6 +42,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     missed: float
     missed_pods: int
     missed_longest: float
+    back: float
     least_left: float
     cleared: int
     limited_later: int
@@ -93,6 +95,7 @@ class Record:
         minutes, seconds = _sums(counted.values(), MINUTE), _sums(counted.values(), 1)
         waits = sorted(waited for began, waited in self.waits if began >= since)
         gaps = [ends - begins for begins, ends in self.gaps if begins >= since]
+        back = max((ends - over for begins, ends in self.gaps if since <= begins < over), default=0.0)
         limited = _sums([self.requests["limited"][over:]], MINUTE)
         cleared = limited.index(0)
         return Figures(
@@ -108,6 +111,7 @@ class Record:
             missed=round(sum(gaps) / MINUTE, 1),
             missed_pods=len(gaps),
             missed_longest=round(max(gaps, default=0.0), 1),
+            back=round(max(back, 0.0), 1),
             least_left=round(min((left for at, left in self.renewals if at >= since), default=0.0), 1),
             cleared=cleared,
             limited_later=sum(limited[cleared:]),

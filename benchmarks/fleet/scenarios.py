@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from benchmarks.fleet.clients import SETTINGS, Make, Plain, Sidecar
+from benchmarks.fleet.clients import SETTINGS, Former, Make, Plain, Sidecar
 from benchmarks.fleet.record import HOUR, MINUTE, Figures, Record
 from benchmarks.fleet.server import Server, Spell
 from benchmarks.fleet.simulation import Life, draws, simulate
@@ -14,6 +14,8 @@ PODS = 10_000
 LIFETIME = 3600.0
 #: Okta's bucket of /oauth2/v1/token for a workforce, and half of the one for customers: docs/scaling.md.
 HIGH, LOW = 2000, 600
+#: So small that no limit matters.
+FEW = 200
 #: A fleet runs for so long before something happens to it.
 CALM = 2 * HOUR
 
@@ -77,14 +79,25 @@ class Scenarios:
             "start, 2000, 75 at once": self.start(HIGH, concurrent=75),
             "day": self.start(HIGH, minutes=24 * 60),
             "day, plain": self.start(HIGH, minutes=24 * 60, make=Plain),
-            "storm, 600": self.trouble(LOW, 20, LOW // 10),
-            "storm, 2000": self.trouble(HIGH, 20, HIGH // 10),
+            **self._troubles(Sidecar),
+            "deploy, 600": self.deploy(LOW),
+            **{f"{name}, former": scenario for name, scenario in self._troubles(Former).items()},
+        }
+
+    def _troubles(self, make: Make) -> dict[str, Scenario]:
+        """Storms and outages, for the ten thousand; and outages for a few pods."""
+        return {
+            "storm, 600": self.trouble(LOW, 20, LOW // 10, make=make),
+            "storm, 2000": self.trouble(HIGH, 20, HIGH // 10, make=make),
             **{
-                f"outage of {minutes} minutes, {per_minute}": self.trouble(per_minute, minutes, 0)
+                f"outage of {minutes} minutes, {per_minute}": self.trouble(per_minute, minutes, 0, make=make)
                 for minutes in (15, 20, 30)
                 for per_minute in (LOW, HIGH)
             },
-            "deploy, 600": self.deploy(LOW),
+            **{
+                f"outage of {minutes} minutes, few": Scenarios(FEW).trouble(HIGH * PODS // FEW, minutes, 0, make=make)
+                for minutes in (30, 70)
+            },
         }
 
     def start(
@@ -94,12 +107,13 @@ class Scenarios:
         server = Server(per_minute=self._limit(per_minute), concurrent=concurrent)
         return Scenario(server=server, lives=at_once(self.pods), seconds=minutes * MINUTE, make=make)
 
-    def trouble(self, per_minute: int, minutes: int, instead: int) -> Scenario:
+    def trouble(self, per_minute: int, minutes: int, instead: int, *, make: Make = Sidecar) -> Scenario:
         """The limit is `instead` for some minutes, 0 for an outage; three hours from there on."""
         over = CALM + minutes * MINUTE
         spell = Spell(begins=CALM, ends=over, per_minute=self._limit(instead))
         server = Server(per_minute=self._limit(per_minute), spells=[spell])
-        return Scenario(server=server, lives=grown(self.pods), seconds=CALM + 3 * HOUR, since=CALM, over=over)
+        lives = grown(self.pods)
+        return Scenario(server=server, lives=lives, seconds=CALM + 3 * HOUR, since=CALM, over=over, make=make)
 
     def deploy(self, per_minute: int) -> Scenario:
         """Every pod is replaced within an hour."""

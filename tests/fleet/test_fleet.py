@@ -5,11 +5,19 @@ from functools import cache
 import pytest
 
 from benchmarks.fleet.record import HOUR, MINUTE, Figures, Record
-from benchmarks.fleet.scenarios import HIGH, LOW, PODS, Scenario, Scenarios, cycle
+from benchmarks.fleet.scenarios import CALM, FEW, HIGH, LOW, PODS, Scenario, Scenarios, cycle
 
 FLEET = 500
 NAMES = sorted(Scenarios(FLEET).all())
-SURVIVED = ["start, 600", "start, 2000", "day", "storm, 2000", "outage of 15 minutes, 2000", "deploy, 600"]
+SURVIVED = [
+    "start, 600",
+    "start, 2000",
+    "day",
+    "storm, 600",
+    "storm, 2000",
+    "outage of 15 minutes, 2000",
+    "deploy, 600",
+]
 
 
 @cache
@@ -82,9 +90,28 @@ def test_after_a_storm_nobody_is_refused_any_more() -> None:
     assert figures.limited_later == 0
 
 
-def test_a_fleet_in_an_outage_asks_at_most_twice_a_minute_and_pod() -> None:
+def test_a_fleet_in_an_outage_asks_at_most_every_three_seconds_and_pod() -> None:
+    """2 to 5 s between two probes, and only those that lost their token probe."""
     _, _, figures = ran("outage of 30 minutes, 600")
-    assert figures.peak_minute <= 2 * FLEET
+    assert figures.peak_minute <= FLEET * 20
+    _, record, figures = ran("outage of 70 minutes, few")
+    assert figures.peak_minute <= FEW * MINUTE / 3.5
+    # From the tenth minute on 2 to 15 s.
+    assert record.per_minute("failed")[(CALM + 69 * MINUTE) // MINUTE] <= FEW * MINUTE / 8
+
+
+@pytest.mark.parametrize("outage", ["outage of 30 minutes, 600", "outage of 30 minutes, 2000"])
+def test_probing_and_yielding_cost_no_refusals_and_save_time(outage: str) -> None:
+    _, _, now = ran(outage)
+    _, _, former = ran(f"{outage}, former")
+    assert now.limited < 0.8 * former.limited
+    assert now.missed < 0.9 * former.missed
+    assert now.missed_longest <= former.missed_longest
+
+
+def test_a_few_pods_are_back_within_seconds_of_the_servers_return() -> None:
+    assert ran("outage of 30 minutes, few")[2].back <= 5.5
+    assert ran("outage of 70 minutes, few")[2].back <= 15.5
 
 
 def test_a_simulation_is_the_same_every_time() -> None:

@@ -41,6 +41,8 @@ def test_figures_are_those_since_something_happened() -> None:
     assert (figures.requests, figures.granted, figures.failed, figures.limited) == (2, 1, 1, 0)
     assert (figures.missed_pods, figures.missed_longest) == (1, 11.0)
     assert figures.cleared == 0
+    assert figures.back == 0.0
+    assert a_record().figures(over=60).back == 30.0
 
 
 def test_a_wait_that_half_of_the_pods_do_not_exceed_is_the_median() -> None:

@@ -38,7 +38,7 @@ def test_what_the_sentences_say_beside_their_numbers_is_so() -> None:
     at_once = results["start, 2000, 75 at once"].wait_longest - results["start, 2000"].wait_longest
     assert 30 < at_once < 90, "Okta's limit of 75 requests at once costs a minute"
     assert results["storm, 2000"].missed_pods == 0
-    assert 0 < results["storm, 600"].missed_longest < 60, "without a token for a moment"
+    assert results["storm, 600"].missed_pods == 0
     assert results["deploy, 600"].limited == 0
     assert results["start, 600"].wait_longest < 1.05 * PODS / 600 * 60, "hardly any of what is allowed stays unused"
     # The formula for refusals, and the outage that is not noticed.

@@ -1,6 +1,7 @@
 """The simulated sidecar beside a running broker: same draws, same troubles, same attempts."""
 
 import asyncio
+import math
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from benchmarks.fleet.clients import Plain, Sidecar
 from benchmarks.fleet.record import Record
 from benchmarks.fleet.server import Answer
 from broker.devserver import Fault
-from day.virtual_day import EPOCH, HOUR, MINUTE, a_day
+from day.virtual_day import EPOCH, HOUR, MINUTE, Day, a_day
 
 pytestmark = pytest.mark.looptime
 
@@ -54,16 +55,27 @@ def simulated(lifetime: float, seed: int) -> list[tuple[float, str]]:
     return server.asked
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("lifetime", [300.0, HOUR])
+async def always_asking(day: Day) -> None:
+    """Want the token from the moment that there is none, as a workload does that asks all the time."""
+    while True:
+        if token := day.broker.store.get("t0"):
+            await asyncio.sleep(token.usable_until - day.broker.now())
+        else:
+            day.broker.refreshers["t0"].want(math.inf)
+            await day.broker.store.next("t0", None)
+
+
+@pytest.mark.parametrize("lifetime", [pytest.param(300.0, marks=pytest.mark.slow), HOUR])
 async def test_it_makes_the_attempts_of_a_running_broker_through_hours_of_trouble(
     tmp_path: Path, lifetime: float
 ) -> None:
-    async with a_day(tmp_path, lifetime=lifetime, seed=11) as day:
+    async with a_day(tmp_path, lifetime=lifetime, seed=11) as day, asyncio.TaskGroup() as group:
+        workload = group.create_task(always_asking(day))
         for begins, fault, _ in STORY:
             await asyncio.sleep(max(0.0, begins - asyncio.get_running_loop().time()))
             day.server.faults.set(*filter(None, [fault]))
         await asyncio.sleep(END - asyncio.get_running_loop().time())
+        workload.cancel()
         outcomes = {"issued": "granted", "fault": "limited", "reset": "failed"}
         real = [
             (seen.at - EPOCH, "failed" if seen.status == 503 else outcomes[seen.outcome])
