@@ -108,8 +108,8 @@ class Refresher:
         self.reconsider()
 
     def reconsider(self) -> None:
-        """End the current sleep early if the next attempt is due before its end."""
-        if self.due_at < self._resting_until:
+        """End the current sleep early if the next attempt is due before its end, or already (after a suspension)."""
+        if (due_at := self.due_at) < self._resting_until or due_at <= self.now():
             self._end_sleep()
 
     def server_recovered(self) -> None:

@@ -99,6 +99,16 @@ async def test_an_expired_token_is_waited_for_like_the_first() -> None:
         assert await timed(desk.get("/v1/token")) == (200, 0.6), "the attempt was due, and is made at once"
 
 
+async def test_without_a_wait_a_request_starts_what_is_due() -> None:
+    """The clock that tokens live by runs on while a machine is suspended; the loop's timer does not."""
+    async with fetching(wait=0) as desk:
+        await asyncio.sleep(0.1)
+        desk.time += 4000
+        assert await timed(desk.get("/v1/token")) == (503, 0.0)
+        await asyncio.sleep(0.01)
+        assert await timed(desk.get("/v1/token")) == (200, 0.0)
+
+
 async def test_a_quarter_of_the_connections_may_wait() -> None:
     async with fetching(takes=0.5, max_connections=8) as desk:
         answers = await asyncio.gather(*(timed(desk.get("/v1/token")) for _ in range(6)))
