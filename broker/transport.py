@@ -18,7 +18,7 @@ from broker.proxies import from_environment
 from broker.secret_files import read_secret
 from broker.server_clock import date_of, http_date
 from broker.settings import Http
-from broker.trust import TrustStore, system_context
+from broker.trust import TrustStore
 from broker.urls import is_loopback
 
 MAX_ANSWER = 1 << 20
@@ -56,7 +56,7 @@ class Transport:
     def __init__(self, http: Http, *, now: Callable[[], float], observe: Observer) -> None:
         self.http = http
         self.now = now
-        self.trust = TrustStore(http.ca_file, observe) if http.ca_file else None
+        self.trust = TrustStore(http.ca_file, observe)
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str) -> Reply:
@@ -77,7 +77,8 @@ class Transport:
     async def _request(self, method: str, url: str, data: bytes | None, further: Mapping[str, str] = NOTHING) -> Reply:
         where = _where(URL(url))
         proxy = await self._proxy(URL(url))
-        context = await self._tls_context(URL(url), proxy)
+        # `True` is aiohttp's own context, which may trust nobody (`broker.quick_imports`).
+        context = await self.trust.context() if _over_tls(URL(url), proxy) else True
         sent_at = self.now()
         try:
             async with self._open().request(
@@ -124,12 +125,6 @@ class Transport:
             )
         return self._session
 
-    async def _tls_context(self, url: URL, proxy: URL | None) -> ssl.SSLContext | bool:
-        """What aiohttp takes as `ssl`: never its own context, which accepts a host that is only a Common Name."""
-        if self.trust:
-            return await self.trust.context()
-        return system_context() if "https" in {url.scheme, proxy and proxy.scheme} else True
-
     async def _proxy(self, url: URL) -> URL | None:
         written, password_file = self.http.proxy, self.http.proxy_password_file
         if written == "none":
@@ -170,6 +165,10 @@ def proxy_named(proxy: URL) -> str:
 
 def _where(url: URL) -> str:
     return f"{url.host}:{url.port}"
+
+
+def _over_tls(*hops: URL | None) -> bool:
+    return any(hop is not None and hop.scheme == "https" for hop in hops)
 
 
 def _is_about(error: Exception, proxy: URL) -> bool:

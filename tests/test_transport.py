@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from broker import trust
 from broker.durations import Duration
 from broker.errors import NetworkError, ReplyError, SecretFileError
 from broker.events import Event, Warned
 from broker.settings import Http
 from broker.transport import MAX_ANSWER, Reply, Transport
-from broker.trust import system_context
 from certificates import self_signed
 from check.far_servers import Authority
 from raw_server import answers, http, raw_server
@@ -213,6 +213,16 @@ async def test_a_head_beyond_the_limits_has_its_own_sentence(fields: list[str]) 
     assert str(error.value) == "the answer's head has a line of more than 32 KiB, or more than 128 fields"
 
 
+async def test_https_proxy_is_verified_for_http_urls_too(tmp_path: Path) -> None:
+    ca_file, context = self_signed(tmp_path)
+    async with raw_server(answers(http(b"ok")), tls=context) as proxy:
+        way = f"https://127.0.0.1:{proxy.port}"
+        error = await fault_of("http://idp.example/", proxy=way)
+        reply = await post("http://idp.example/", proxy=way, ca_file=str(ca_file))
+    assert error.fault == "tls"
+    assert (reply.body, len(proxy.requests)) == (b"ok", 1)
+
+
 async def test_an_unknown_certificate_is_a_tls_fault(tmp_path: Path) -> None:
     _, context = self_signed(tmp_path)
     async with raw_server(answers(http(b"")), tls=context) as server:
@@ -224,7 +234,7 @@ async def test_an_unknown_certificate_is_a_tls_fault(tmp_path: Path) -> None:
 async def test_a_host_only_in_the_common_name_is_a_tls_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     authority = Authority(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))  # the system's store
-    system_context.cache_clear()
+    trust._shared.cache_clear()
     try:
         for common_name_only in (False, True):
             context = authority.context("localhost", common_name_only=common_name_only)
@@ -238,7 +248,7 @@ async def test_a_host_only_in_the_common_name_is_a_tls_fault(tmp_path: Path, mon
                     assert (error.fault, "mismatch" in error.detail) == ("tls", True)
                 assert server.requests == []
     finally:
-        system_context.cache_clear()
+        trust._shared.cache_clear()
 
 
 async def test_tls_to_a_port_without_tls_is_a_tls_fault() -> None:

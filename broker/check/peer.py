@@ -28,7 +28,7 @@ from broker.proxies import from_environment
 from broker.secret_files import read_secret
 from broker.settings import Http
 from broker.transport import proxy_named
-from broker.trust import TrustStore, system_context
+from broker.trust import TrustStore, client_context
 
 MAX_NAMES = 5
 #: A proxy's answer to CONNECT is not much longer.
@@ -88,7 +88,9 @@ async def look(url: str, http: Http, proxy: Proxy | None) -> Peer | None:
             way = proxy.url if proxy else None
             if way and http.proxy and http.proxy_password_file:
                 way = way.with_password(await read_secret(http.proxy_password_file))
-            trusted = await _trusted(http) if way and way.scheme == "https" else None
+            # The proxy must be one that the client's requests would trust.
+            trust = TrustStore(http.ca_file, lambda _: None)
+            trusted = await trust.context() if way and way.scheme == "https" else None
             return await _handshake(target.host, target.port, way, trusted)
     except (OSError, TimeoutError, EOFError, ValueError, NetworkError, SecretFileError, asyncio.LimitOverrunError):
         return None
@@ -111,11 +113,6 @@ async def _handshake(host: str, port: int, proxy: URL | None, trusted: ssl.SSLCo
         writer.transport.abort()
 
 
-async def _trusted(http: Http) -> ssl.SSLContext:
-    """A context that trusts whom the client's requests trust. Raises NetworkError."""
-    return await TrustStore(http.ca_file, lambda _: None).context() if http.ca_file else system_context()
-
-
 async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: str, proxy: URL) -> bool:
     """Whether the proxy opened the way."""
     user = f"{proxy.user}:{proxy.password or ''}".encode() if proxy.user else b""
@@ -127,7 +124,7 @@ async def _connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
 
 def _anybody() -> ssl.SSLContext:
     """A context that trusts whoever answers: to see who that is, and for nothing else."""
-    context = ssl.create_default_context()
+    context = client_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

@@ -1,7 +1,9 @@
 """The public keys a client registered: given, in a file, or behind a URL."""
 
+import asyncio
 import base64
 import json
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,6 +13,7 @@ from typing import Any, Protocol
 import aiohttp
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
+from yarl import URL
 
 from broker.devserver import texts
 from broker.devserver.texts import RefusedError
@@ -147,9 +150,10 @@ class BehindUrl:
 
     async def _fetch(self) -> bytes:
         timeout = aiohttp.ClientTimeout(total=5)
+        context = await asyncio.to_thread(ssl.create_default_context) if URL(self.url).scheme == "https" else True
         async with (
             aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
-            session.get(self.url, allow_redirects=False) as answer,
+            session.get(self.url, allow_redirects=False, ssl=context) as answer,
         ):
             if answer.status != HTTPStatus.OK:
                 msg = f"it is answered with {answer.status}"
