@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from broker.commands.config import CONFIG
+from broker.quick_imports import quick_imports
 
 
 @click.command("run")
@@ -24,7 +25,8 @@ def command(path: str | None, *, dev: bool) -> None:
     signal.signal(signal.SIGINT, _leave)
     if sys.platform != "win32":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    from broker.commands._serve import main  # noqa: PLC0415 - commands start fast
+    with quick_imports():
+        from broker.commands._serve import main  # noqa: PLC0415 - commands start fast
 
     main(path, os.environ, dev=dev)
 
