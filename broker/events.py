@@ -5,21 +5,20 @@ secret. Points in time are seconds of the boot-time clock unless said otherwise.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+from msgspec import Struct
 
 from broker.diagnosis import Diagnosis
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """The form of every event."""
 
     name: ClassVar[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started(Event):
+class Started(Event, frozen=True, kw_only=True):
     """The configuration is read and the loops are about to run."""
 
     name: ClassVar[str] = "started"
@@ -27,8 +26,7 @@ class Started(Event):
     tokens: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listening(Event):
+class Listening(Event, frozen=True, kw_only=True):
     """A listener accepts connections."""
 
     name: ClassVar[str] = "listening"
@@ -36,8 +34,7 @@ class Listening(Event):
     addresses: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopping(Event):
+class Stopping(Event, frozen=True, kw_only=True):
     """A signal asked the broker to stop; `drain` seconds of serving remain."""
 
     name: ClassVar[str] = "stopping"
@@ -45,15 +42,13 @@ class Stopping(Event):
     drain: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reloading(Event):
+class Reloading(Event, frozen=True, kw_only=True):
     """SIGHUP: keys are about to be read again, and what failed to be tried again."""
 
     name: ClassVar[str] = "reloading"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refreshed(Event):
+class Refreshed(Event, frozen=True, kw_only=True):
     """A new token is in the store."""
 
     name: ClassVar[str] = "token_refreshed"
@@ -66,8 +61,7 @@ class Refreshed(Event):
     next_refresh_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshFailed(Event):
+class RefreshFailed(Event, frozen=True, kw_only=True):
     """An attempt failed; the held token, if any, stays until `expires_at`."""
 
     name: ClassVar[str] = "refresh_failed"
@@ -79,8 +73,7 @@ class RefreshFailed(Event):
     expires_at: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenExpired(Event):
+class TokenExpired(Event, frozen=True, kw_only=True):
     """A held token ran out before it could be replaced: workloads get 503 from now on."""
 
     name: ClassVar[str] = "token_expired"
@@ -89,8 +82,7 @@ class TokenExpired(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeReduced(Event):
+class ScopeReduced(Event, frozen=True, kw_only=True):
     """The server granted less than was asked (RFC 6749 section 5.1)."""
 
     name: ClassVar[str] = "scope_reduced"
@@ -99,8 +91,7 @@ class ScopeReduced(Event):
     missing: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyLoaded(Event):
+class KeyLoaded(Event, frozen=True, kw_only=True):
     """A key file's content is in use, at start or after a change.
 
     `x5t` and `not_after`, in epoch seconds of the clock on the wall, are of its certificate, if it has one.
@@ -116,8 +107,7 @@ class KeyLoaded(Event):
     not_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRefused(Event):
+class KeyRefused(Event, frozen=True, kw_only=True):
     """A key file cannot be used; `detail` is a sentence. What was loaded before stays in use."""
 
     name: ClassVar[str] = "key_refused"
@@ -127,8 +117,7 @@ class KeyRefused(Event):
     kept: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyAccepted(Event):
+class KeyAccepted(Event, frozen=True, kw_only=True):
     """The server took the preferred key, which is new to it or was refused before."""
 
     name: ClassVar[str] = "key_accepted"
@@ -136,8 +125,7 @@ class KeyAccepted(Event):
     kid: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRetired(Event):
+class KeyRetired(Event, frozen=True, kw_only=True):
     """A key that was replaced is used no more: the one in its place was accepted, or it never was itself."""
 
     name: ClassVar[str] = "key_retired"
@@ -147,8 +135,7 @@ class KeyRetired(Event):
     algorithm: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateExpiring(Event):
+class CertificateExpiring(Event, frozen=True, kw_only=True):
     """The certificate of a key in use expires in `days_left` days, or has expired (negative); it stays in use.
 
     `not_after` is in epoch seconds of the clock on the wall.
@@ -161,8 +148,7 @@ class CertificateExpiring(Event):
     days_left: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyFellBack(Event):
+class KeyFellBack(Event, frozen=True, kw_only=True):
     """The server refused the key `refused`, which is preferred, for `reason`, and took `kid` in its place."""
 
     name: ClassVar[str] = "key_fell_back"
@@ -172,8 +158,7 @@ class KeyFellBack(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockMeasured(Event):
+class ClockMeasured(Event, frozen=True, kw_only=True):
     """The server's clock minus ours, in seconds, by its `Date`; `used` when assertions are corrected by it."""
 
     name: ClassVar[str] = "clock_measured"
@@ -182,8 +167,7 @@ class ClockMeasured(Event):
     used: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigChanged(Event):
+class ConfigChanged(Event, frozen=True, kw_only=True):
     """The configuration file no longer is (`stale`), or again is, what the broker runs with."""
 
     name: ClassVar[str] = "config_changed"
@@ -191,16 +175,14 @@ class ConfigChanged(Event):
     stale: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Warned(Event):
+class Warned(Event, frozen=True, kw_only=True):
     """Something permitted but unwise, in the configuration or in what a server answers; emitted once."""
 
     name: ClassVar[str] = "warning"
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served(Event):
+class Served(Event, frozen=True, kw_only=True):
     """Requests to one of our listeners were answered, `times` alike; `seconds` is `None` when not timed."""
 
     name: ClassVar[str] = "request"
@@ -210,16 +192,14 @@ class Served(Event):
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused(Event):
+class Refused(Event, frozen=True, kw_only=True):
     """The guard, the connection limit or the HTTP parser turned a request away."""
 
     name: ClassVar[str] = "request_refused"
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandedOut(Event):
+class HandedOut(Event, frozen=True, kw_only=True):
     """A workload was given a token, `times` in a row."""
 
     name: ClassVar[str] = "token_handed_out"
@@ -228,8 +208,7 @@ class HandedOut(Event):
     times: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshForced(Event):
+class RefreshForced(Event, frozen=True, kw_only=True):
     """A workload had a token replaced before its time: it was `rejected`, or too short-lived (`min_ttl`)."""
 
     name: ClassVar[str] = "refresh_forced"
@@ -238,8 +217,7 @@ class RefreshForced(Event):
     cause: Literal["min_ttl", "rejected"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerLoaded(Event):
+class CallerLoaded(Event, frozen=True, kw_only=True):
     """A caller's secret file is in use, at start or after a change; `secrets` is how many lines are valid."""
 
     name: ClassVar[str] = "caller_loaded"
@@ -249,8 +227,7 @@ class CallerLoaded(Event):
     created: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallerRefused(Event):
+class CallerRefused(Event, frozen=True, kw_only=True):
     """A changed secret file cannot be used; `detail` is a sentence. The secrets before it stay valid."""
 
     name: ClassVar[str] = "caller_refused"
@@ -259,8 +236,7 @@ class CallerRefused(Event):
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkWritten(Event):
+class SinkWritten(Event, frozen=True, kw_only=True):
     """A file holds a new token."""
 
     name: ClassVar[str] = "sink_written"
@@ -268,8 +244,7 @@ class SinkWritten(Event):
     file: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkCleared(Event):
+class SinkCleared(Event, frozen=True, kw_only=True):
     """A file holds no token, because there is none that is usable: it was removed, or was not there."""
 
     name: ClassVar[str] = "sink_cleared"
@@ -277,8 +252,7 @@ class SinkCleared(Event):
     file: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkFailed(Event):
+class SinkFailed(Event, frozen=True, kw_only=True):
     """A file could not be written, or an expired token in it not removed; `detail` is a sentence."""
 
     name: ClassVar[str] = "sink_failed"
@@ -287,8 +261,7 @@ class SinkFailed(Event):
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crashed(Event):
+class Crashed(Event, frozen=True, kw_only=True):
     """An unexpected exception in an observer, a request handler or a loop: its type and place, never its text."""
 
     name: ClassVar[str] = "internal_error"

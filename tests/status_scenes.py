@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec import structs
 from prometheus_client import CollectorRegistry
 
 from broker.admin.health import Health
@@ -88,7 +89,7 @@ class Scene:
     def tell(self, *events: Event) -> None:
         for event in events:
             if isinstance(event, KeyLoaded | KeyRefused):
-                event = replace(event, file=event.file.removeprefix(self.root))  # noqa: PLW2901 - what is told
+                event = structs.replace(event, file=event.file.removeprefix(self.root))  # noqa: PLW2901 - what is told
             self.history(event)
 
     def key_states(self, client: str) -> list[KeyState]:

@@ -78,7 +78,7 @@ def a_busy_week(*tokens: str) -> Iterator[Event]:
     yield from (ConfigChanged(file="/c.yaml", stale=True), ClockMeasured(client="okta", offset=3.0, used=True))
     for token in tokens:
         yield from (failed(token), failed(token, diagnosis=TIMEOUT), refreshed(token))
-        yield from (replace(failed(token), diagnosis=replace(SIGNATURE, reason=r)) for r in ("tls_failed", "clock"))
+        yield from (failed(token, diagnosis=replace(SIGNATURE, reason=r)) for r in ("tls_failed", "clock"))
         yield HandedOut(token=token, caller="anonymous")
     for route in API_ROUTES:
         for code in (200, 403, 404, 503):

@@ -4,9 +4,12 @@ The fields are the event's own, in the units that people read; docs/operations.m
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal
+
+from msgspec import structs
 
 from broker.diagnosis import Diagnosis
 from broker.events import (
@@ -106,12 +109,12 @@ def line_of(event: Event, *, now: float, wall: float) -> Line:
     values: dict[str, Value] = {}
     if outcome := OUTCOMES.get(event.name):
         values["outcome"] = outcome
-    for field in fields(event):
-        value = getattr(event, field.name)
+    for field, default in _defaults(type(event)).items():
+        value = getattr(event, field)
         if isinstance(value, Diagnosis):
             values |= diagnosed(value)
-        elif value is not None and value != field.default:  # what is as usual is not said
-            name, readable = _readable(field.name, value, now=now, wall=wall)
+        elif value is not None and value != default:  # what is as usual is not said
+            name, readable = _readable(field, value, now=now, wall=wall)
             values[name] = readable
     level = level_of(event)
     if level in ("warning", "error") and event.name in FIXES:
@@ -119,6 +122,12 @@ def line_of(event: Event, *, now: float, wall: float) -> Line:
     ordered = {name: values[name] for name in FIRST if name in values} | values
     subject, cause, pause = repetition(event)
     return Line(level=level, event=event.name, fields=ordered, subject=subject, cause=cause, pause=pause)
+
+
+@cache
+def _defaults(kind: type[Event]) -> dict[str, object]:
+    """The fields of a kind of event, with their defaults; looking these up takes longer than writing the line."""
+    return {field.name: field.default for field in structs.fields(kind)}
 
 
 def diagnosed(diagnosis: Diagnosis) -> dict[str, Value]:

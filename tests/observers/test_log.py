@@ -8,13 +8,13 @@ import pty
 import re
 import socket
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from broker.diagnosis import diagnose
 from broker.errors import RefusalError
