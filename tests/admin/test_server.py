@@ -196,6 +196,12 @@ async def test_metrics_come_as_prometheus_text(scene: Scene) -> None:
     assert [family.name for family in parse_text(answer.body.decode())] == ["some_metric"]
 
 
+async def test_names_in_the_query_select_metrics(scene: Scene) -> None:
+    Gauge("other_metric", "Other.", registry=scene.registry).set(2)
+    answer = await scene.get("/metrics?name[]=other_metric&name%5B%5D=no_such_metric")
+    assert [family.name for family in parse_text(answer.body.decode())] == ["other_metric"]
+
+
 async def test_metrics_come_as_openmetrics_on_request(scene: Scene) -> None:
     # What Prometheus 3 sends.
     accept = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.4"
