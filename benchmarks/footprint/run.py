@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from joserfc.jwk import RSAKey
 from benchmarks.footprint import measuring
 from benchmarks.footprint.measuring import Samples, Server, above, free_port, rounds, spread, started, times
 
-TOKEN_BROKER = str(Path(sys.executable).with_name("token-broker"))
+HERE = Path(sys.executable).parent
+TOKEN_BROKER = str(HERE / "token-broker")
 HELLO = str(Path(__file__).with_name("hello.py"))
 BARE = r"""
 import socket, sys
@@ -29,6 +31,9 @@ while True:
     peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     peer.close()
 """
+ASYNCIO, UVLOOP = "token-broker", "token-broker, uvloop"
+HELLO_OF = {ASYNCIO: "aiohttp hello", UVLOOP: "aiohttp hello, uvloop"}
+OTHER = " (other)"
 # A development environment has uvloop and the image has not; the broker takes it where it is.
 WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None; from broker.__main__ import main; main()"
 
@@ -53,15 +58,29 @@ def broker_config(directory: Path, *, issuer: int, api: int, admin: int) -> Path
     return config
 
 
-def measured(number: int, directory: Path) -> tuple[Samples, Samples]:
+def brokers(binaries: Path, run: Sequence[str], port: int, suffix: str = "") -> dict[str, Server]:
+    """`token-broker run` of the environment whose programs are in `binaries`, on both loops."""
+    without = [
+        str(binaries / "python"),
+        "-P",
+        "-c",
+        WITHOUT_UVLOOP,
+    ]  # -P: the broker of that environment
+    commands = {ASYNCIO: without, UVLOOP: [str(binaries / "token-broker")]}
+    return {f"{name}{suffix}": Server(command=[*command, *run], port=port) for name, command in commands.items()}
+
+
+def measured(number: int, directory: Path, other: Path | None) -> tuple[Samples, Samples]:
     """The starts of the servers and the runs of the commands."""
     bare, hello, issuer, api, admin = (free_port() for _ in range(5))
     run = ["run", "--config", str(broker_config(directory, issuer=issuer, api=api, admin=admin))]
+    hello_command = [sys.executable, HELLO, str(hello)]
     servers = {
         "bare Python": Server(command=[sys.executable, "-c", BARE, str(bare)], port=bare),
-        "aiohttp hello": Server(command=[sys.executable, HELLO, str(hello)], port=hello),
-        "token-broker": Server(command=[sys.executable, "-c", WITHOUT_UVLOOP, *run], port=admin),
-        "with uvloop": Server(command=[TOKEN_BROKER, *run], port=admin),
+        HELLO_OF[ASYNCIO]: Server(command=hello_command, port=hello),
+        HELLO_OF[UVLOOP]: Server(command=[*hello_command, "uvloop"], port=hello),
+        **brokers(HERE, run, admin),
+        **(brokers(other, run, admin, OTHER) if other else {}),
     }
     commands = {
         "bare Python": [sys.executable, "-c", "pass"],
@@ -76,7 +95,7 @@ def measured(number: int, directory: Path) -> tuple[Samples, Samples]:
     )
     with started(authorization_server):
         starts = rounds(number, {name: server.start for name, server in servers.items()})
-        with started(servers["token-broker"]):
+        with started(servers[ASYNCIO]):
             runs = rounds(number, {name: partial(measuring.run, command) for name, command in commands.items()})
     return starts, runs
 
@@ -93,10 +112,15 @@ def tables(starts: Samples, runs: Samples) -> None:
     for name in starts:
         memory = [spread(starts, name, quantity).shown(".1f") for quantity in ("rss_mib", "private_dirty_mib")]
         row(name, spread(starts, name, "ready_ms").shown(".0f"), *memory)
-    for name in ("token-broker", "with uvloop"):
-        memory = [above(starts, name, "aiohttp hello", q).shown("+.1f") for q in ("rss_mib", "private_dirty_mib")]
-        row(f"{name} over hello", times(starts, name, "aiohttp hello", "ready_ms").shown(".2f"), *memory)
-    row("aim, over hello", "2.0 at most", "+22 at most", "+13 at most")
+    for name in starts:
+        if hello := HELLO_OF.get(name.removesuffix(OTHER)):
+            memory = [above(starts, name, hello, q).shown("+.1f") for q in ("rss_mib", "private_dirty_mib")]
+            row(f"{name} over hello", times(starts, name, hello, "ready_ms").shown(".2f"), *memory)
+    for name in HELLO_OF:
+        if (other := name + OTHER) in starts:
+            memory = [above(starts, name, other, q).shown("+.1f") for q in ("rss_mib", "private_dirty_mib")]
+            row(f"{name} over the other", times(starts, name, other, "ready_ms").shown(".2f"), *memory)
+    row("aim, over hello", "1.4 at most", "+17.5 at most", "+10 at most")
     print()
     row("run to its end", "ms", "times bare Python")
     row(*["---"] * 3)
@@ -109,10 +133,13 @@ def main() -> None:
     """Measure and print; write every sample on demand."""
     parser = argparse.ArgumentParser(description="The footprint of a token-broker.")
     parser.add_argument("--rounds", type=int, default=9, metavar="N")
+    parser.add_argument(
+        "--other", type=Path, metavar="DIR", help="bin directory of another installation, measured in the same rounds"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write every sample")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        starts, runs = measured(arguments.rounds, Path(directory))
+        starts, runs = measured(arguments.rounds, Path(directory), arguments.other)
     machine = {"python": platform.python_version(), "platform": platform.platform(), "cpus": os.cpu_count()}
     print(", ".join(f"{what} {value}" for what, value in machine.items()), f"\n{arguments.rounds} rounds\n")
     tables(starts, runs)
