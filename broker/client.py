@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from broker.discovery import Discovery
 from broker.events import Observer
@@ -13,8 +14,7 @@ from broker.settings import ClientSettings
 from broker.transport import Transport
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Client:
+class Client(Struct, frozen=True, kw_only=True):
     """Made by `made`. Its keys are read by `keys.load()`, its connections end with `transport.close()`."""
 
     settings: ClientSettings

@@ -5,8 +5,9 @@ The head was written by a stranger: nothing of it is ever repeated, neither in a
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from msgspec import Struct
 
 #: Why a request was turned away, every one there is: the values of `reason` of `token_broker_requests_refused_total`.
 REFUSALS = (
@@ -42,8 +43,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?", re.IGNOREC
 _USUAL = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """A request that is not served: `reason` is one of `REFUSALS`, `description` says what to do instead."""
 
     status: int

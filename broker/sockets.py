@@ -6,9 +6,11 @@ import socket
 import stat
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from broker.errors import ConfigError
 
@@ -24,8 +26,7 @@ LONGEST_PATH = 103
 _NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
-@dataclass(frozen=True, slots=True)
-class Tcp:
+class Tcp(Struct, frozen=True):
     """`hosts` on one port; of several, those that the host has. Port 0 is one that is free on each."""
 
     hosts: tuple[str, ...]
@@ -40,8 +41,7 @@ class Tcp:
             return False
 
 
-@dataclass(frozen=True, slots=True)
-class Unix:
+class Unix(Struct, frozen=True):
     """A socket in the file system."""
 
     path: str
@@ -79,8 +79,7 @@ def parse(text: str) -> Address:
     return Tcp(several.get(host.lower(), (host,)), int(port))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class Bound(Struct, frozen=True, kw_only=True):
     """A socket that listens. `name` is its real address, in the form `parse` reads."""
 
     sock: socket.socket

@@ -3,12 +3,12 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import structs
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from broker.admin.health import Health

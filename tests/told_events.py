@@ -1,7 +1,8 @@
 """Events with everything filled in, for tests of those who are told them."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from broker.admin.server import ROUTES as ADMIN_ROUTES
 from broker.diagnosis import Diagnosis, diagnose

@@ -1,7 +1,8 @@
 """Is it alive, has it started, is it ready? Computed when asked, so that no answer can go stale."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from broker.diagnosis import STARTING, Diagnosis
 from broker.settings import TokenSettings
@@ -12,8 +13,7 @@ from broker.tokens import EXPIRED
 OK = "ok"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenState:
+class TokenState(Struct, frozen=True, kw_only=True):
     """How one token stands. `failure` is the last attempt's, also while the token before it is still good."""
 
     name: str
@@ -32,8 +32,7 @@ class TokenState:
         return lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """The answer to a probe: `good` is 200, otherwise 503."""
 
     good: bool

@@ -1,8 +1,8 @@
 """The way to a server, and its clock."""
 
 import re
-from dataclasses import replace
 
+from msgspec.structs import replace
 from yarl import URL
 
 from broker.check.evidence import presented, problem_of

@@ -1,7 +1,8 @@
 """What a person should read about a failure: its diagnosis, sharpened by what was seen and sent."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from broker.check.heard import Exchange
 from broker.check.peer import Peer

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from msgspec import Struct
+
 #: From the top: keys, and positions in lists.
 Place = tuple[str | int, ...]
 Complain = Callable[[Place, str], None]
@@ -19,8 +21,7 @@ class Broken:
 BROKEN: Final = Broken()
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a value was written: a file, with line and place there, or a variable (line 0)."""
 
     label: str

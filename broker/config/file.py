@@ -2,8 +2,9 @@
 
 import hashlib
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from broker.config.document import Document
 from broker.config.yaml12 import parse
@@ -12,8 +13,7 @@ from broker.errors import ConfigError
 MAX_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigFile:
+class ConfigFile(Struct, frozen=True):
     """What was read. `digest` is None for what can be read only once, a pipe."""
 
     path: str

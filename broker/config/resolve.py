@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from broker.config import environment, file, rules
 from broker.config.decode import Decoder
@@ -20,8 +20,7 @@ from broker.settings import Settings
 DEFAULT_PATH = "/etc/token-broker/config.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(Struct, frozen=True):
     """What the broker runs with, and the file it was read from (None: variables), to be asked whether it `changed`."""
 
     settings: Settings

@@ -6,8 +6,9 @@
 no refusal. A further provider is a further table in `REFUSALS`, before the general rows.
 """
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from broker.diagnosis import (
     auth0,

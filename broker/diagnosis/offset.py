@@ -1,6 +1,6 @@
 """A refusal that does not say why, beside a clock that is off: the offset belongs into cause and fix."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from broker.diagnosis.vocabulary import Diagnosis
 from broker.errors import RefusalError

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Act(Enum):
@@ -77,8 +79,7 @@ REASONS: Mapping[Reason, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
+class Diagnosis(Struct, frozen=True, kw_only=True):
     """What went wrong, for the person on call, in one line.
 
     `reason` is one of the closed codes of `REASONS`; `words` are the server's own (or the system's, when no server
@@ -105,8 +106,7 @@ class Diagnosis:
         return replace(self, cause=cause, fix=fix, steps=tuple(steps))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One line of a table: what to look for, and what it means.
 
     A refusal fits when its `error` is one of `codes` (an empty one: it has none), its description contains one of

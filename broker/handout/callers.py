@@ -6,9 +6,10 @@ Nothing here can be turned into a secret: what is remembered of one is its diges
 import asyncio
 import hmac
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, NoReturn, TypeAlias
+
+from msgspec import Struct
 
 from broker.errors import ConfigError
 from broker.events import CallerLoaded, CallerRefused, Observer
@@ -26,8 +27,7 @@ PATIENCE: Final = 5.0
 Found: TypeAlias = frozenset[bytes] | str
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(Struct, frozen=True):
     """A request that must not have what it asks for. `authenticate`: because nobody knows who it is."""
 
     authenticate: bool

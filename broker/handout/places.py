@@ -1,11 +1,11 @@
 """URLs that a proof may name, read so strictly that every other reader sees the same host and path. No I/O."""
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import unquote
 
+from msgspec import Struct
 from yarl import URL
 
 from broker.urls import LOOPBACK
@@ -25,8 +25,7 @@ _DOTS: Final = frozenset({".", ".."})
 _DECODINGS: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A URL without query and fragment. `origin` has no port where that is the scheme's own; `path` is never empty."""
 
     origin: str

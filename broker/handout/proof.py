@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from broker.dpop import is_nonce, make_proof
 from broker.handout.answers import Problem, success
@@ -48,8 +49,7 @@ TOO_MANY: Final = Problem(
 PROOF_AS_JSON: Final = Problem(406, "not_acceptable", "A proof comes as application/json.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
+class Bound(Struct, frozen=True, kw_only=True):
     """What proofs with one token may say, by its client's configuration.
 
     `targets` are the origins that they may be for. `token_endpoint` tells where the client asks, `None` until that is
@@ -62,8 +62,7 @@ class Bound:
     clock: Clock
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """The request that a proof is wanted for."""
 
     method: str

@@ -1,9 +1,10 @@
 """What a query may ask of a token. No value of it is ever repeated."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl
+
+from msgspec import Struct
 
 from broker.durations import Duration
 from broker.handout.answers import Problem
@@ -12,8 +13,7 @@ from broker.handout.answers import Problem
 MOST_WAIT: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """Seconds: how long to wait at most, and for how long the token has to be good; `None` when not asked."""
 
     wait: float | None = None

@@ -1,11 +1,11 @@
 """The paths of the workload API. No I/O."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Route:
+
+class Route(Struct, frozen=True, eq=False):
     """`label` is what metrics call it, `methods` what it takes; `timed` where a token is handed out."""
 
     label: str

@@ -1,14 +1,15 @@
 """The key files that Google and Zitadel hand out: JSON around a PEM, with the key's id and whose it is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from broker.keys.pem import parse_pem
 from broker.keys.private import Holder, PrivateKey, UnusableError, is_kid, kid_in
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """Under which names a provider's file has the PEM, the key id, and the client that it belongs to."""
 
     provider: str

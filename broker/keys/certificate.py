@@ -5,10 +5,10 @@ import binascii
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509 import InvalidVersion, load_der_x509_certificate
+from msgspec import Struct
 
 from broker.keys.pem import BLOCK
 from broker.keys.private import NativePublic, UnusableError
@@ -21,8 +21,7 @@ WARN_SHARE = 0.25
 DAMAGED = "holds a certificate that cannot be read; export it again"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
+class Certificate(Struct, frozen=True, kw_only=True):
     """What is needed of a certificate. Its validity is in epoch seconds of the clock on the wall.
 
     `x5t` is the SHA-256 of its DER in base64url without padding (RFC 7515 section 4.1.8).

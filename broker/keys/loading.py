@@ -1,7 +1,8 @@
 """One entry of `private_keys`, read and tried -> a signer, or the sentence why there is none."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from broker.errors import KeyFileError
 from broker.keys.algorithms import choose
@@ -15,8 +16,7 @@ from broker.settings import KeySettings
 UNFORESEEN = "cannot be used: it is damaged in a way that was not foreseen; make or export it again"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """What a reading came to: a signer, or the sentence why not; neither when `digest` was refused before."""
 
     stamp: Stamp
@@ -25,8 +25,7 @@ class Found:
     refusal: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loader:
+class Loader(Struct, frozen=True, kw_only=True):
     """Reads the key files of one client, and says what is accepted of them.
 
     `algorithms` is what `provider` takes, in order of preference; empty: anything. `client_id` is compared with whose

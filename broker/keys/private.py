@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.x448 import X448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from msgspec import Struct
 
 Native = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 NativePublic = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
@@ -36,16 +37,14 @@ class UnusableError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class Holder(Struct, frozen=True, kw_only=True):
     """Whose key it is, as its file says: the `member` that says so, and what it says."""
 
     member: str
     name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublicKey:
+class PublicKey(Struct, frozen=True, kw_only=True):
     """The public half of a key that is not here. `kid` and `alg` are a JWK's own."""
 
     public: NativePublic

@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NoReturn, TypeVar
+
+from msgspec import Struct
 
 from broker.errors import KeyFileError
 from broker.events import CertificateExpiring, KeyLoaded, KeyRefused, KeyRetired, Observer
@@ -55,8 +56,7 @@ class Entry:
         return self.signer.certificate if self.signer else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyState:
+class KeyState(Struct, frozen=True, kw_only=True):
     """How one entry stands: the key in use, and why its file was refused since then, each where there is one."""
 
     file: str

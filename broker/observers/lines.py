@@ -4,12 +4,11 @@ The fields are the event's own, in the units that people read; docs/operations.m
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from broker.diagnosis import Diagnosis
 from broker.events import (
@@ -89,8 +88,7 @@ LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 1
 MINUTE, HOUR = 60.0, 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """What is to be written, unless it repeats the last line about its `subject`, less than `pause` seconds old.
 
     It repeats that if its `cause` is the same. Without a subject every line is written.

@@ -11,12 +11,13 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Protocol
 
 from cachetools import LRUCache
+from msgspec.structs import replace
 
 from broker.diagnosis import Diagnosis
 from broker.errors import place_of

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import Struct
+
 Key = Literal[
     "issuer",
     "client_id",
@@ -22,8 +24,7 @@ Key = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """The value of `key`, of a client, a key or a token, fully matches `pattern`, else `reason` says why it can't work.
 
     Lists are joined by spaces, of claims the names; booleans are `true` or `false`, durations as the file writes them.

@@ -5,9 +5,9 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from aiohttp import web
+from msgspec import Struct
 
 from broker.admin.health import Health
 from broker.admin.status.history import History
@@ -23,8 +23,7 @@ HEADERS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class Sources(Struct, frozen=True, kw_only=True):
     """Where a snapshot comes from. `keys` and `endpoints` have a callable for each client; `host` is this machine."""
 
     settings: Settings

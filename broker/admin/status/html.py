@@ -8,13 +8,14 @@ import platform
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from broker import __version__
 from broker.admin.status import sentences

@@ -2,12 +2,12 @@
 
 import re
 import time
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+from msgspec.structs import replace
 
 from broker.admin.status import html
 from broker.admin.status.sentences import SYMBOLS

@@ -1,8 +1,9 @@
 """What curl prints."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from broker.admin.status import text
 from broker.errors import RefusalError
