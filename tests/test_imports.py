@@ -8,6 +8,8 @@ import pytest
 
 #: Not needed before the first token, with what needs them.
 UNUSED = {
+    "aiohttp.web": "the development server",
+    "argparse": "aiohttp's command line",
     "broker.admin.status.html": "the status page",
     "broker.admin.status.snapshot": "the status page",
     "broker.admin.status.text": "the status page",

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
@@ -13,7 +12,7 @@ from broker.admin import status
 from broker.admin.health import Verdict
 from broker.events import Observer, Refused, Served
 from broker.heads import forwarding_field, host_permitted, is_path
-from broker.listener import over_unix
+from broker.listener import over_unix, web
 
 #: The label `route` of the metrics, every one there is.
 ROUTES = (

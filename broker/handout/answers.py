@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from aiohttp import web
+from broker.listener import web
 
 Form: TypeAlias = Literal["json", "text"]
 MEDIA_TYPES: dict[Form, str] = {"json": "application/json", "text": "text/plain; charset=utf-8"}

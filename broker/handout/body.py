@@ -2,9 +2,10 @@
 
 import asyncio
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11
 
 from broker.handout.answers import Problem
+from broker.listener import web
 from broker.listener.connection import MALFORMED
 from broker.settings import Limits
 

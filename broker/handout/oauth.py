@@ -7,7 +7,6 @@ from typing import Literal
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
-from aiohttp import web
 
 from broker.events import HandedOut, Observer, Refused
 from broker.handout.answers import Problem, failure, success
@@ -16,6 +15,7 @@ from broker.handout.guard import FORWARDED
 from broker.handout.head import Head
 from broker.handout.routes import OAUTH
 from broker.handout.tokens import Tokens
+from broker.listener import web
 from broker.settings import TokenSettings
 from broker.tokens import Token
 

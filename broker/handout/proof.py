@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
-from aiohttp import web
 from msgspec import Struct
 
 from broker.dpop import is_nonce, make_proof
@@ -20,6 +19,7 @@ from broker.handout.members import members_of
 from broker.handout.places import Place, is_same, place_of
 from broker.handout.query import invalid
 from broker.handout.tokens import Clock
+from broker.listener import web
 from broker.tokens import Token
 
 #: Proofs of one token that are made in any second, at most: signing holds up everybody else.

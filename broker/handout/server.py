@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from aiohttp import web
-
 from broker.diagnosis import Diagnosis
 from broker.events import Observer, Refused, Served
 from broker.handout.answers import Problem, failure, preferred
@@ -21,7 +19,7 @@ from broker.handout.response_cache import Decision, ResponseCache
 from broker.handout.routes import DEFAULT, OAUTH, OAUTH_METADATA, OTHER, ROUTES, TOKEN, Route, match
 from broker.handout.tokens import Clock, Tokens
 from broker.handout.v1 import V1, Asked
-from broker.listener import FindResponse, Peer, peer_of
+from broker.listener import FindResponse, Peer, peer_of, web
 from broker.refresher import Refresher
 from broker.settings import Api, TokenSettings
 from broker.store import Store

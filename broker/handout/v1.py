@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from aiohttp import web
-
 from broker.events import HandedOut, Observer, Refused
 from broker.handout.answers import Form, Problem, success
 from broker.handout.callers import Callers, Denied
@@ -16,6 +14,7 @@ from broker.handout.query import NOTHING, Query, invalid, parse_query
 from broker.handout.report import parse_report
 from broker.handout.routes import DEFAULT, PROOF, REJECTED, Route
 from broker.handout.tokens import Tokens, may_be_answered, unknown
+from broker.listener import web
 from broker.store import Store
 from broker.tokens import Token
 

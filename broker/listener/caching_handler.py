@@ -4,8 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
-from aiohttp import web
-
+from broker.listener import web
 from broker.listener.peer import Peer, peer_of
 
 #: The bytes of the whole answer as it is now; `None`: the request must go through aiohttp.

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion10, HttpVersion11
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from yarl import URL
 
 from broker.errors import place_of
 from broker.events import Crashed, Observer, Refused
+from broker.listener import web
 from broker.listener.caching_handler import CachingHandler, FindResponse
 from broker.settings import Limits
 

@@ -4,7 +4,7 @@ import socket
 import struct
 from typing import NamedTuple, cast
 
-from aiohttp import web
+from broker.listener import web
 
 
 class Peer(NamedTuple):

@@ -6,12 +6,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from aiohttp import web
 from msgspec import Struct
 
 from broker.admin.health import Health
 from broker.admin.status.history import History
 from broker.keys.watch import KeyState
+from broker.listener import web
 from broker.settings import Settings
 from broker.store import Store
 
