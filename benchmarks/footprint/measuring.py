@@ -50,13 +50,14 @@ class Server:
             connection.close()
 
     def start(self) -> Sample:
-        """Starts and stops it: `ready_ms` from start to ready, `rss_mib` and `private_dirty_mib` a moment later."""
+        """Start and stop it: `ready_ms` from exec to ready, `cpu_ms` of it, `rss_mib` and `private_dirty_mib` later."""
         began = time.perf_counter()
         with started(self) as pid:
             ready = time.perf_counter() - began
+            used = cpu_time(pid)
             time.sleep(SETTLE)
             taken = {"rss_mib": memory(pid, "Rss"), "private_dirty_mib": memory(pid, "Private_Dirty")}
-        return {"ready_ms": ready * 1000, **taken}
+        return {"ready_ms": ready * 1000, "cpu_ms": used * 1000, **taken}
 
 
 @contextlib.contextmanager
@@ -137,6 +138,15 @@ def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def cpu_time(pid: int) -> float:
+    """Seconds that all threads of a process have run, in user space and kernel; `nan` without /proc."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
+    except OSError:
+        return math.nan
 
 
 def memory(pid: int, field: str) -> float:

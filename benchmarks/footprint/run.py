@@ -34,6 +34,8 @@ while True:
 ASYNCIO, UVLOOP = "token-broker", "token-broker, uvloop"
 HELLO_OF = {ASYNCIO: "aiohttp hello", UVLOOP: "aiohttp hello, uvloop"}
 OTHER = " (other)"
+#: What is measured of a server, and how it is written.
+QUANTITIES = {"ready_ms": ".0f", "cpu_ms": ".0f", "rss_mib": ".1f", "private_dirty_mib": ".1f"}
 # A development environment has uvloop and the image has not; the broker takes it where it is.
 WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None; from broker.__main__ import main; main()"
 
@@ -105,22 +107,26 @@ def row(*cells: str) -> None:
     print("|", " | ".join(f"{cell:26}" for cell in cells), "|")
 
 
+def compare(starts: Samples, title: str, name: str, base: str) -> None:
+    """One line: times as multiples, memory as differences, each within a round."""
+    ratios = [times(starts, name, base, quantity).shown(".2f") for quantity in ("ready_ms", "cpu_ms")]
+    memory = [above(starts, name, base, quantity).shown("+.1f") for quantity in ("rss_mib", "private_dirty_mib")]
+    row(title, *ratios, *memory)
+
+
 def tables(starts: Samples, runs: Samples) -> None:
     """What was measured, then the broker against the hello server and the aim."""
-    row("started", "ready, ms", "RSS, MiB", "Private_Dirty, MiB")
-    row(*["---"] * 4)
+    row("started", "ready, ms", "CPU until then, ms", "RSS, MiB", "Private_Dirty, MiB")
+    row(*["---"] * 5)
     for name in starts:
-        memory = [spread(starts, name, quantity).shown(".1f") for quantity in ("rss_mib", "private_dirty_mib")]
-        row(name, spread(starts, name, "ready_ms").shown(".0f"), *memory)
+        row(name, *(spread(starts, name, quantity).shown(form) for quantity, form in QUANTITIES.items()))
     for name in starts:
         if hello := HELLO_OF.get(name.removesuffix(OTHER)):
-            memory = [above(starts, name, hello, q).shown("+.1f") for q in ("rss_mib", "private_dirty_mib")]
-            row(f"{name} over hello", times(starts, name, hello, "ready_ms").shown(".2f"), *memory)
+            compare(starts, f"{name} over hello", name, hello)
+    row("aim, over hello", "1.4 at most", "1.4 at most", "+17.5 at most", "+10 at most")
     for name in HELLO_OF:
-        if (other := name + OTHER) in starts:
-            memory = [above(starts, name, other, q).shown("+.1f") for q in ("rss_mib", "private_dirty_mib")]
-            row(f"{name} over the other", times(starts, name, other, "ready_ms").shown(".2f"), *memory)
-    row("aim, over hello", "1.4 at most", "+17.5 at most", "+10 at most")
+        if name + OTHER in starts:
+            compare(starts, f"{name} over the other", name, name + OTHER)
     print()
     row("run to its end", "ms", "times bare Python")
     row(*["---"] * 3)
