@@ -11,8 +11,11 @@ from aiohttp import web
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from broker.devserver import DevServer, read_file
-from broker.devserver.keysets import parse
+from broker.devserver.keysets import BehindUrl, parse
+from broker.devserver.texts import RefusedError
+from certificates import self_signed
 from devserver_client import Asker, public
+from raw_server import answers, http, raw_server
 
 BAD_JWKS = "The client JWKSet is invalid."
 NO_JWKS = "The client does not have a JWKSet configured, but the client_assertion requires one."
@@ -204,3 +207,19 @@ async def test_a_jku_must_be_the_registered_url(by_url: Asker, publisher: Publis
     assert (await by_url.ask()).status == 200
     by_url.header = {"jku": publisher.url + "x"}
     assert (await by_url.ask()).sentence == "The 'jku' in JWT and 'jwks_uri' doesn't match."
+
+
+async def test_jwks_uri_with_an_unknown_certificate_is_refused(tmp_path: Path) -> None:
+    _, tls = self_signed(tmp_path)
+    async with raw_server(answers(http(b'{"keys": []}')), tls=tls) as server:
+        with pytest.raises(RefusedError):
+            await BehindUrl(f"https://127.0.0.1:{server.port}/jwks.json", lambda: 0.0).keys()
+    assert server.requests == []
+
+
+async def test_jwks_uri_with_a_trusted_certificate_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ca_file, tls = self_signed(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    keys = json.dumps(public(ECKey.generate_key("P-256"))).encode()
+    async with raw_server(answers(http(keys)), tls=tls) as server:
+        assert len(await BehindUrl(f"https://127.0.0.1:{server.port}/jwks.json", lambda: 0.0).keys()) == 1
