@@ -92,6 +92,8 @@ class Broker:
             "admin.listen",
             settings.admin.listen,
             self._admin(settings).handle,
+            max_connections=settings.admin.max_connections,
+            limits=settings.admin.limits,
             loopback_only=False,
             observe=self.observe,
         )

@@ -16,6 +16,8 @@ from broker.supervision import defect_of
 STOPPING = ("SIGTERM", "SIGINT")
 RELOAD = "SIGHUP"
 PR_SET_DUMPABLE = 4
+#: Enough for the connections of ten addresses; a shell often starts programs with 1,024.
+MOST_FILES = 16384
 
 
 def harden() -> None:
@@ -27,6 +29,18 @@ def harden() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A core limit of 0 does not bind a crash handler that the kernel pipes to; this does (prctl(2)).
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def raise_file_limit() -> None:
+    """Allow as many open files as the system lets us, so that connections do not use up what requests need."""
+    try:
+        import resource  # noqa: PLC0415 - not on every platform
+    except ImportError:  # pragma: no cover - Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -13,7 +13,8 @@ from msgspec import Struct
 REFUSALS = (
     "malformed",  # not HTTP/1.x, or a head above the limits
     "slow_head",  # a head that was begun and not finished in time
-    "connection_limit",  # one connection too many; closed unread
+    "evicted",  # a connection closed to make room, or because its client did not read
+    "connection_limit",  # one connection too many, and none that could be evicted; closed unread
     "target",  # an absolute URL, or anything else than a path, in the request line
     "host",  # `Host` names neither this machine nor an allowed name
     "forwarded",  # a proxy passed it on

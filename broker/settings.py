@@ -46,17 +46,40 @@ class CallerSettings(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """What one connection may cost."""
+    """What connections may cost: each one, and all of the listener's together."""
 
     line: Annotated[int, Meta(ge=256, description="Bytes of the first line of a request.")] = 4096
     field: Annotated[int, Meta(ge=256, description="Bytes of one header field.")] = 8190
     fields: Annotated[int, Meta(ge=8, description="Header fields of a request.")] = 64
+    head: Annotated[int, Meta(ge=1024, description="Bytes of a whole request head.")] = 16384
     body: Annotated[int, Meta(ge=1024, description="Bytes of a body.")] = 65536
+    buffered: Annotated[
+        int,
+        Meta(
+            ge=1 << 20,
+            description="Memory in bytes, for all connections together, of requests not yet answered and of answers not"
+            " yet read. Above it the connection with the most is closed.",
+        ),
+    ] = 4 << 20
+    first_byte_timeout: Annotated[Duration, Meta(description="From the connection to the first byte of a request.")] = (
+        Duration(5)
+    )
     head_timeout: Annotated[Duration, Meta(description="From the first byte of a head to its last.")] = Duration(10)
     body_timeout: Annotated[Duration, Meta(description="For the whole of a body.")] = Duration(10)
+    send_timeout: Annotated[
+        Duration, Meta(description="Until a client that takes nothing of its answer is disconnected.")
+    ] = Duration(10)
     idle_timeout: Annotated[
         Duration, Meta(description="Until a connection without a request is closed; clients keep theirs for 60s often.")
     ] = Duration(75)
+
+
+class AdminLimits(Limits, frozen=True):
+    """What connections to the admin listener may cost: each one, and all of them together."""
+
+    idle_timeout: Annotated[Duration, Meta(description="Until a connection without a request is closed.")] = Duration(
+        10
+    )
 
 
 class Api(Struct, frozen=True):
@@ -87,7 +110,13 @@ class Api(Struct, frozen=True):
             " open (a token without callers needs none; warned about) or off."
         ),
     ] = "callers"  # noqa: S105 - a word of the configuration
-    max_connections: Annotated[int, Meta(ge=1, description="Connections held at once; more are closed unread.")] = 512
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Connections held at once on each address; when there are more, idle ones are closed first.",
+        ),
+    ] = 512
     limits: Limits = Limits()
     fast_path: Annotated[
         bool, Meta(description="Answer from the response cache; false is always correct, and slower.")
@@ -125,6 +154,15 @@ class Admin(Struct, frozen=True):
             " port-forward is one), any peer, or nobody (off)."
         ),
     ] = "loopback"
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=4,
+            description="Connections held at once on each address, a quarter of them by one peer; when there are more,"
+            " idle ones are closed first.",
+        ),
+    ] = 64
+    limits: AdminLimits = AdminLimits()
 
 
 class Shutdown(Struct, frozen=True):

@@ -26,6 +26,22 @@ LONGEST_PATH = 103
 _NO_SUCH_FAMILY = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
+#: Bytes, which Linux doubles for its own bookkeeping, that a connection may hold unread, and unsent.
+KERNEL_BUFFER = 65536
+#: File descriptors that are no connections of strangers: files, keys, requests to authorization servers.
+OTHER_FILES = 128
+
+
+def open_files() -> int:
+    """How many connections the process may have open by its limit on file descriptors (RLIMIT_NOFILE)."""
+    try:
+        import resource  # noqa: PLC0415 - not on every platform
+    except ImportError:  # pragma: no cover - Windows
+        return 4096
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else max(0, soft - OTHER_FILES)
+
+
 class Tcp(Struct, frozen=True):
     """`hosts` on one port; of several, those that the host has. Port 0 is one that is free on each."""
 
@@ -195,6 +211,9 @@ def _bind_one(host: str, port: int) -> Bound:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Connections inherit these. By itself the system buffers megabytes for each, which count as the container's.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER)
         sock.bind(where)
         # At once: until somebody listens, Linux lets others bind the same port.
         sock.listen(BACKLOG)

@@ -14,7 +14,7 @@ from broker.boot_clock import boot_clock
 from broker.config import resolve
 from broker.config.resolve import Configuration
 from broker.config.rules import warnings
-from broker.daemon import harden, loop_factory, serve
+from broker.daemon import harden, loop_factory, raise_file_limit, serve
 from broker.events import Observer, Warned
 from broker.observers.line_queue import LineQueue
 from broker.observers.log import LibraryHandler, Log, stdout
@@ -23,6 +23,7 @@ from broker.observers.log import LibraryHandler, Log, stdout
 def main(path: str | None, environ: Mapping[str, str], *, dev: bool) -> NoReturn:
     """Be the daemon until it ends. Raises ConfigError."""
     harden()
+    raise_file_limit()
     configuration = resolve.read(path, environ)
     settings = configuration.settings
     now = boot_clock()

@@ -7,11 +7,9 @@ from broker.config.document import Place
 from broker.config.unknown import nearest
 from broker.settings import ANONYMOUS, Api, CallerSettings
 
-TIMEOUTS = ("head_timeout", "body_timeout", "idle_timeout")
-
 
 def check(api: Api, place: Place) -> Iterator[Complaint]:
-    """Everything that is wrong with the callers, and with what a connection may cost."""
+    """Everything that is wrong with the callers."""
     over_unix = any(address.startswith("unix:") for address in api.listen)
     seen: dict[str | int, str] = {}
     for name, caller in api.callers.items():
@@ -25,9 +23,6 @@ def check(api: Api, place: Place) -> Iterator[Complaint]:
         for key, mark in (("secret_file", caller.secret_file), ("uid", caller.uid)):
             if mark is not None and (other := seen.setdefault(mark, name)) != name:
                 yield (*here, key), f"is that of the caller {other} too; callers are told apart by it"
-    for key in TIMEOUTS:
-        if getattr(api.limits, key) <= 0:
-            yield (*place, "limits", key), f"{getattr(api.limits, key)} leaves no time for a request"
 
 
 def _caller(name: str, caller: CallerSettings, place: Place) -> Iterator[Complaint]:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Collection, Iterator
 
 from broker.config import addresses, caller_rules, client_rules, sink_rules, token_rules
 from broker.config.complaint import Complaint, each, once
+from broker.config.document import Place
 from broker.config.unknown import nearest
 from broker.durations import Duration
-from broker.settings import Settings
+from broker.settings import Limits, Settings
 
 #: Clients, and tokens, of one broker.
 MAX_SECTIONS = 1000
 MAX_FIRST_TOKEN_WAIT = Duration(30)
+TIMEOUTS = ("first_byte_timeout", "head_timeout", "body_timeout", "send_timeout", "idle_timeout")
 
 
 def check(
@@ -26,8 +28,10 @@ def check(
         yield ("api", "first_token_wait"), f"{settings.api.first_token_wait} is longer than {MAX_FIRST_TOKEN_WAIT}"
     yield from each(("api", "allowed_hosts"), settings.api.allowed_hosts, addresses.host_name)
     yield from caller_rules.check(settings.api, ("api",))
+    yield from _limits(settings.api.limits, ("api", "limits"))
     yield from each(("admin", "listen"), settings.admin.listen, addresses.admin_listen)
     yield from once(("admin", "listen"), settings.admin.listen)
+    yield from _limits(settings.admin.limits, ("admin", "limits"))
     for section, number in (("clients", len(settings.clients)), ("tokens", len(settings.tokens))):
         if number > MAX_SECTIONS:
             yield (section,), f"there are {number}; one broker keeps {MAX_SECTIONS} at most"
@@ -43,6 +47,12 @@ def check(
         elif token.client in settings.clients:
             yield from token_rules.check_provider(token, settings.clients[token.client], place)
     yield from sink_rules.check(settings, source=source, real=real)
+
+
+def _limits(limits: Limits, place: Place) -> Iterator[Complaint]:
+    for key in TIMEOUTS:
+        if (seconds := getattr(limits, key)) <= 0:
+            yield (*place, key), f"{seconds} leaves no time for a request"
 
 
 def warnings(settings: Settings) -> list[str]:

@@ -9,11 +9,14 @@ from broker.events import Observer
 from broker.listener.caching_handler import FindResponse
 from broker.listener.connection import COMMON_FIELDS, Door, Handler
 from broker.listener.peer import Peer, over_unix, peer_of
+from broker.listener.pool import SURPLUS, Pool
 from broker.settings import Limits
-from broker.sockets import BACKLOG, Bound, bind_all
+from broker.sockets import BACKLOG, Bound, bind_all, open_files
 
 __all__ = ["COMMON_FIELDS", "FindResponse", "Handler", "Listener", "Peer", "over_unix", "peer_of"]
 
+#: Connections that asyncio accepts at once, before it reads from any.
+ACCEPTS_PER_TURN = 64
 #: Of a listener that says none.
 DEFAULT_LIMITS = Limits()
 #: Seconds that answers under way are given when a listener is closed.
@@ -56,18 +59,22 @@ class Listener:
     async def start(self) -> None:
         """Accept connections. Raises ConfigError with a sentence for each address that cannot be had."""
         self._bound = bind_all(self._key, self._listen, loopback_only=self._loopback_only)
-        self._door = Door(
-            self._handler,
-            max_connections=self._max_connections,
-            limits=self._limits,
-            find_response=self._find_response,
-            observe=self._observe,
-        )
+        self._door = Door(self._handler, limits=self._limits, find_response=self._find_response, observe=self._observe)
         loop = asyncio.get_running_loop()
         for one in self._bound:
             serve = loop.create_unix_server if one.path else loop.create_server
-            self._servers.append(await serve(self._door, sock=one.sock, backlog=BACKLOG))
+            entrance = self._door.entrance(self._pool(one))
+            self._servers.append(await serve(entrance, sock=one.sock, backlog=ACCEPTS_PER_TURN))
+            one.sock.listen(BACKLOG)  # asyncio takes `backlog` for both
         self.addresses = tuple(one.name for one in self._bound)
+
+    def _pool(self, bound: Bound) -> Pool:
+        """The connections of one address. Those of a listener that the network reaches are bounded by peer."""
+        ceiling = min(self._max_connections + SURPLUS, open_files() // 2 // len(self._bound))
+        limit = min(self._max_connections, max(1, ceiling // 2))
+        quarter = None if self._loopback_only else max(1, limit // 4)
+        by_source = quarter is not None or bound.path is not None
+        return Pool(limit, ceiling=ceiling, per_source=quarter, by_source=by_source)
 
     def stop_accepting(self) -> None:
         """Let nobody else in; who is in is served on."""

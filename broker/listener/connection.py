@@ -7,21 +7,24 @@ is written. tests/test_listener.py names what is used here that aiohttp does not
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import HttpVersion10, HttpVersion11
 from aiohttp.http_exceptions import BadHttpMessage, HttpProcessingError
 from yarl import URL
 
 from broker.errors import place_of
-from broker.events import Crashed, Observer, Refused
+from broker.events import Crashed, Observer
 from broker.listener import web
-from broker.listener.caching_handler import CachingHandler, FindResponse
+from broker.listener.bounded import LINGER_SECONDS, BoundedHandler
+from broker.listener.caching_handler import FindResponse
+from broker.listener.pool import ByteBudget, Pool
 from broker.settings import Limits
 
-#: Seconds for a client that was refused in mid-sentence to read why, and for one that said its last to be answered.
-LINGER_SECONDS = 2.0
+#: Bytes of a body that wait for a handler; twice as many stop the reading.
+READ_AHEAD = 16384
 
 MALFORMED = "The request is not well-formed HTTP/1.1, or its head is too large (api.limits in the configuration)."
 
@@ -31,78 +34,23 @@ COMMON_FIELDS: Mapping[str, str] = MappingProxyType({"Cache-Control": "no-store"
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-class Connection(CachingHandler):
+class Connection(BoundedHandler):
     """One client. What it sends is neither logged nor echoed, however broken it is."""
 
-    __slots__ = ("_answered", "_door", "_ended", "_malformed", "_timer")
-
-    def __init__(self, door: "Door", **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
-        super().__init__(door, **options)
-        self._door = door
-        self._answered = 0
-        self._ended = False
-        self._malformed = False
-        self._timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hang up at once when there is no room: without a task, before anything is read."""
-        if self._door.full:
-            cast("asyncio.WriteTransport", transport).abort()
-            self._door.observe(Refused(reason="connection_limit"))
-        else:
-            super().connection_made(transport)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the timer, which would keep this object."""
-        self._stop_timer()
-        super().connection_lost(exc)
+    __slots__ = ()
 
     def data_received(self, data: bytes) -> None:
-        """Answer from the cache, or let aiohttp; note what that leaves open: a head that only began, a broken body."""
-        if self.answer_from_cache(data):
-            return
-        before = self._request_count
-        try:
-            super().data_received(data)
-        except Exception:  # noqa: BLE001 - aiohttp's parser lets IndexError out for "GET http://[::1]@"
-            super().data_received(b"\0")  # it has stopped in its error state, and says so properly now
-        if self._request_count == before:
-            waits_for_a_head = self._waiter is not None and not self._waiter.done()
-            if waits_for_a_head and not self._timer:
-                self._timer = self._loop.call_later(self._door.limits.head_timeout, self._head_overdue)
-            return
-        self._stop_timer()
-        self._break_off_body()  # if one has not ended yet, only a parse error can have followed it
-
-    def _break_off_body(self) -> None:
-        """Tell a handler that the body it reads will never end; aiohttp would let it wait."""
-        request = self._current_request
-        if request and not request.content.is_eof():
-            self._refuse_malformed()
-            request.content.set_exception(web.RequestPayloadError())
-
-    def _refuse_malformed(self) -> None:
-        if not self._malformed:
-            self._malformed = True
-            self._door.observe(Refused(reason="malformed"))
-
-    def _stop_timer(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-
-    def _head_overdue(self) -> None:
-        self._door.observe(Refused(reason="slow_head"))
-        self.force_close()
+        """Take what the client sends."""
+        self.receive(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio.Protocol's bool | None, narrowed by aiohttp
         """Answer a client that has closed its sending half (`nc -N`) before closing ours."""
         self._ended = True
-        self._break_off_body()
+        self.break_off_body()
         self._stop_timer()
         # It may as well have gone for good: who waits for a token is not waited for long.
         self._timer = self._loop.call_later(LINGER_SECONDS, self.force_close)
-        return self._request_count > self._answered
+        return self._is_answering
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -111,13 +59,8 @@ class Connection(CachingHandler):
         for name, value in COMMON_FIELDS.items():
             resp.headers.setdefault(name, value)
         resp, reset = await super().finish_response(request, resp, start_time)
-        self._answered += 1
-        if self._ended and self._answered == self._request_count:
-            self.close()
         if self._malformed and not self._ended and not reset:
             await self._linger()
-        if not reset:
-            self.note_answered(request, resp)
         return resp, reset
 
     async def _linger(self) -> None:
@@ -161,13 +104,12 @@ def problem(status: int, error: str, description: str) -> web.Response:
 
 
 class Door(web.Server):
-    """Makes the connections of one listener and counts them."""
+    """Makes the connections of one listener."""
 
     def __init__(
         self,
         handler: Handler,
         *,
-        max_connections: int,
         limits: Limits,
         find_response: FindResponse | None = None,
         observe: Observer,
@@ -180,7 +122,8 @@ class Door(web.Server):
         self._handler = handler
         self.observe = observe
         self.limits = limits
-        self._max_connections = max_connections
+        self._pools: list[Pool] = []
+        self.budget = ByteBudget(limits.buffered, self._pools)
         self._options: dict[str, Any] = {
             "loop": self._loop,
             "find_response": find_response,
@@ -192,11 +135,13 @@ class Door(web.Server):
             "max_line_size": limits.line,
             "max_field_size": limits.field,
             "max_headers": limits.fields,
+            "read_bufsize": READ_AHEAD,
         }
 
-    def __call__(self) -> Connection:
-        """A protocol for a connection just accepted."""
-        return Connection(self, **self._options)
+    def entrance(self, pool: Pool) -> Callable[[], Connection]:
+        """Makes a protocol for each connection accepted on the address of `pool`."""
+        self._pools.append(pool)
+        return partial(Connection, self, pool, **self._options)
 
     def _request(self, message: Any, *more: Any) -> web.BaseRequest:  # noqa: ANN401 - aiohttp's, passed through
         """A request whose URL is only looked at when it is a path: aiohttp dies of some others (`GET http://xn--`).
@@ -212,8 +157,3 @@ class Door(web.Server):
         if request.version not in (HttpVersion11, HttpVersion10):  # the parser takes 0.9 and 2.0 for well-formed
             raise BadHttpMessage(MALFORMED)
         return self._handler(request)
-
-    @property
-    def full(self) -> bool:
-        """Whether one more would be too many."""
-        return len(self._connections) >= self._max_connections

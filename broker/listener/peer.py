@@ -1,8 +1,10 @@
 """The other end of a connection."""
 
+import asyncio
 import socket
 import struct
-from typing import NamedTuple, cast
+from collections.abc import Hashable
+from typing import NamedTuple
 
 from broker.listener import web
 
@@ -18,15 +20,27 @@ class Peer(NamedTuple):
 
 
 def peer_of(protocol: web.RequestHandler) -> Peer:
-    """The peer of a connection that is open; in doubt it is not on a Unix socket."""
-    unix = isinstance(protocol.sockname, str)
-    if not unix or protocol.transport is None or not hasattr(socket, "SO_PEERCRED"):
-        return Peer(unix, None)
-    sock = cast("socket.socket", protocol.transport.get_extra_info("socket"))
-    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return Peer(unix, int(uid))
+    """The peer of a connection; in doubt it is not on a Unix socket."""
+    transport = protocol.transport
+    if transport is None or not isinstance(transport.get_extra_info("sockname"), str):
+        return Peer(over_unix=False, uid=None)
+    return Peer(over_unix=True, uid=_uid_of(transport))
+
+
+def source_of(transport: asyncio.BaseTransport) -> Hashable:
+    """What a pool counts connections by: the peer's IP address, or its user id on a Unix socket."""
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else _uid_of(transport)
 
 
 def over_unix(request: web.BaseRequest) -> bool:
     """Whether the request came through a Unix socket; in doubt it did not."""
-    return isinstance(request.protocol.sockname, str)
+    return peer_of(request.protocol).over_unix
+
+
+def _uid_of(transport: asyncio.BaseTransport) -> int | None:
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family != getattr(socket, "AF_UNIX", None) or not hasattr(socket, "SO_PEERCRED"):
+        return None
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return int(uid)
