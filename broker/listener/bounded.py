@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 2.0
 #: Bytes of answers above which nothing more is read from a client that does not read them.
 UNREAD = 4096
+#: Bytes that asyncio reads from a connection before it turns to the next.
+MOST_PER_READ = 16384
 #: Lines of a request beyond its fields: chunks, two lines each, and trailers. Each chunk costs 1.5 µs, however small.
 BODY_LINES = 1024
 #: What the objects made of a line (a header field, a chunk) take beside its bytes.
@@ -78,6 +80,10 @@ class BoundedHandler(CachingHandler):
             self._door.observe(Refused(reason="connection_limit"))
             return
         real.set_write_buffer_limits(high=UNREAD)
+        if hasattr(real, "max_size"):
+            # asyncio allocates that much for each read, 256 KiB by default, and what is kept of it splits the heap.
+            # uvloop has one buffer for all.
+            real.max_size = MOST_PER_READ
         BaseProtocol.connection_made(self, real)
         self._door.connection_made(self, real)
         self._next_keepalive_close_time = self.made + self._door.limits.first_byte_timeout
@@ -199,7 +205,9 @@ class BoundedHandler(CachingHandler):
             if answering:
                 self.break_off_body()  # if it has not ended yet, only a parse error can have followed it
             if self._messages:
-                self._payload = self._messages[-1][1]
+                message, self._payload = self._messages[-1]
+                if isinstance(error := getattr(message, "exc", None), Exception):
+                    error.__traceback__ = None  # its frames would keep what was read until the answer is read
             self._since = self._loop.time()
             self._stop_timer()
 

@@ -6,6 +6,7 @@ otherwise a burst of silent connections would evict a probe whose request has ar
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Collection, Hashable
 from enum import IntEnum
@@ -150,7 +151,13 @@ class ByteBudget:
 
     def _relieve(self) -> None:
         members = [member for pool in self._pools for member in pool.members if member.owed]
-        for member in sorted(members, key=lambda member: member.owed, reverse=True):
+        for member in sorted(members, key=_by_memory):
             if self._owed <= self._limit * 7 // 8:
                 return
             member.evict()  # which takes off what it owes
+
+
+def _by_memory(member: Member) -> tuple[int, float]:
+    """Most first; of about as much the oldest, so that a scrape just begun outlives those that nobody reads."""
+    standing = member.standing()
+    return -member.owed.bit_length(), standing[1] if standing else math.inf
