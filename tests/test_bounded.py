@@ -22,6 +22,10 @@ LARGE = 200_000
 async def handle(request: web.BaseRequest) -> web.StreamResponse:
     if request.path == "/large":
         return web.Response(body=b"x" * LARGE)
+    if request.path == "/medium":
+        return web.Response(body=b"x" * 20_000)
+    if request.path == "/wait":
+        await asyncio.sleep(0.6)
     if request.path == "/slow":
         await asyncio.sleep(0.2)
     body = await request.read() if request.path == "/body" else b""
@@ -147,9 +151,10 @@ async def unread(address: str) -> AsyncIterator[Wire]:
         writer.transport.abort()
 
 
-async def test_a_client_that_reads_nothing_is_cut_off(seen: list[Event]) -> None:
+@pytest.mark.parametrize("sent", [get("/large") * 2, get("/medium") * 40], ids=["large", "many"])
+async def test_a_client_that_reads_nothing_is_cut_off(sent: bytes, seen: list[Event]) -> None:
     async with listening(seen, Limits(send_timeout=Duration(0.3))) as address, unread(address) as one:
-        await one.send(get("/large") * 2)
+        await one.send(sent)
         async with asyncio.timeout(3):
             while not seen:
                 await asyncio.sleep(0.05)
@@ -223,3 +228,20 @@ async def test_a_burst_never_evicts_a_request_that_has_arrived(seen: list[Event]
                 assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
             client.close()
     assert set(refused(seen)) == {"evicted"}
+
+
+async def test_those_that_are_answered_or_do_not_read_leave_before_the_busy(seen: list[Event]) -> None:
+    async with (
+        Listener("api.listen", ["127.0.0.1:0"], handle, max_connections=2, observe=seen.append) as listener,
+        wire(listener.addresses[0]) as busy,
+        wire(listener.addresses[0]) as unfinished,
+        wire(listener.addresses[0]) as malformed,
+        unread(listener.addresses[0]) as slow,
+    ):
+        await slow.send(get("/medium") * 40)
+        await unfinished.send(get("/body", "Content-Length: 9", method="POST"))
+        assert (await malformed.ask(b"\0")).status == 400
+        await busy.send(get("/wait"))
+        assert (await busy.answer()).body == b"/wait 0"
+        assert await unfinished.rest() == b""
+    assert refused(seen) == ["malformed", "evicted", "evicted"]

