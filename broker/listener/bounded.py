@@ -1,4 +1,4 @@
-"""The bounds of one connection: what a client may send, leave unfinished or leave unread, and for how long.
+"""The bounds of one connection: what a client may send and leave unfinished, and for how long.
 
 aiohttp's parser sees a head when it is complete, and one request at a time. Until then its bytes wait here, which costs
 their length and nothing else: no task, no parsed fields. tests/test_listener.py names what is used here that aiohttp
@@ -6,28 +6,19 @@ does not document.
 """
 
 import asyncio
-from collections.abc import Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-
 from broker.events import Refused
 from broker.listener import web
-from broker.listener.caching_handler import CachingHandler
-from broker.listener.peer import source_of
-from broker.listener.pool import Pool, Standing
+from broker.listener.pool import Pool
+from broker.listener.pooled import PooledHandler
 
 if TYPE_CHECKING:
     from broker.listener.connection import Door
 
 #: Seconds for a client that was refused in mid-sentence to read why, and for one that said its last to be answered.
 LINGER_SECONDS = 2.0
-#: Bytes of answers above which nothing more is read from a client that does not read them.
-UNREAD = 4096
-#: Bytes that asyncio reads from a connection before it turns to the next.
-MOST_PER_READ = 16384
 #: Lines of a request beyond its fields: chunks, two lines each, and trailers. Each chunk costs 1.5 µs, however small.
 BODY_LINES = 1024
 #: What the objects made of a line (a header field, a chunk) take beside its bytes.
@@ -39,97 +30,25 @@ FRAMING = 16384
 END = b"\r\n\r\n"
 
 
-class BoundedHandler(CachingHandler):
-    """aiohttp's connection within the limits of a `Door` and a place in a `Pool`."""
+class BoundedHandler(PooledHandler):
+    """aiohttp's connection within the limits of a `Door`."""
 
-    __slots__ = (
-        *("_answered", "_awake", "_begun", "_door", "_ended", "_lines", "_malformed", "_payload", "_pool"),
-        *("_sending", "_since", "_size", "_timer", "_unsent", "made", "owed", "source"),
-    )
+    __slots__ = ("_awake", "_ended", "_lines", "_malformed", "_size", "_timer")
 
     def __init__(self, door: "Door", pool: Pool, **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
-        super().__init__(door, **options)
-        self._door = door
-        self._pool = pool
-        self.source: Hashable = None
-        self.made = 0.0
-        self.owed = 0
-        #: Requests that were answered; aiohttp counts those that came in `_request_count`.
-        self._answered = 0
-        #: A head that is not complete, or what came after a request that is not answered.
-        self._begun = b""
-        #: The body of the last request; lines and bytes that have come since the last answer.
-        self._payload: StreamReader = EMPTY_PAYLOAD
+        super().__init__(door, pool, **options)
+        #: Lines and bytes that have come since the last answer.
         self._lines = 0
         self._size = 0
-        #: When the client began what it has not finished: a request, or reading an answer.
-        self._since = 0.0
+        #: Whether aiohttp's task runs.
         self._awake = False
         self._ended = False
         self._malformed = False
-        self._unsent = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._sending: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a place in the pool, or hang up at once: without a task, before anything is read."""
-        real = cast("asyncio.Transport", transport)
-        self.made = self._loop.time()
-        self.source = source_of(real) if self._pool.by_source else None
-        if not self._pool.admit(self, self._loop):
-            real.abort()
-            self._door.observe(Refused(reason="connection_limit"))
-            return
-        real.set_write_buffer_limits(high=UNREAD)
-        if hasattr(real, "max_size"):
-            # asyncio allocates that much for each read, 256 KiB by default, and what is kept of it splits the heap.
-            # uvloop has one buffer for all.
-            real.max_size = MOST_PER_READ
-        BaseProtocol.connection_made(self, real)
-        self._door.connection_made(self, real)
-        self._next_keepalive_close_time = self.made + self._door.limits.first_byte_timeout
-        self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Leave the pool, and forget the timers, which would keep this object."""
-        self._leave()
-        super().connection_lost(exc)
 
     def _leave(self) -> None:
-        self._pool.discard(self)
-        self._release()
-        for timer in (self._timer, self._sending):
-            if timer:
-                timer.cancel()
-        self._timer = self._sending = None
-
-    # What a pool asks.
-
-    def standing(self) -> tuple[Standing, float] | None:
-        """Its class for eviction and since when; `None` while a request is being answered."""
-        if self._close:  # answered for the last time
-            return Standing.IDLE, self.made
-        if self.writing_paused:
-            return Standing.SLOW_READER, self._since
-        if self._is_answering and self._payload.is_eof():
-            return None
-        if self._begun or not self._payload.is_eof():
-            return Standing.UNFINISHED, self._since
-        return Standing.IDLE, max(self.made, self._next_keepalive_close_time - self.keepalive_timeout)
-
-    def evict(self) -> None:
-        """Close the connection at once."""
-        self._door.observe(Refused(reason="evicted"))
-        self._leave()
-        if self.transport:  # pragma: no branch - or it is closed already
-            self.transport.abort()
-        self.force_close()
-
-    # What comes in.
-
-    @property
-    def _is_answering(self) -> bool:
-        return self._request_count > self._answered
+        super()._leave()
+        self._stop_timer()
 
     def receive(self, data: bytes) -> None:
         """Pass complete heads, and bodies, on to aiohttp; keep the rest within the limits."""
@@ -230,7 +149,7 @@ class BoundedHandler(CachingHandler):
         self._awake = True
         if self._keepalive_handle:  # pragma: no branch
             self._keepalive_handle.cancel()
-        super().connection_made(cast("asyncio.Transport", self.transport))
+        web.RequestHandler.connection_made(self, cast("asyncio.Transport", self.transport))
 
     def _refuse_body(self) -> None:
         """Read nothing more, so that the client sees its answer; a handler that waits for the body is told."""
@@ -249,8 +168,6 @@ class BoundedHandler(CachingHandler):
             self._malformed = True
             self._door.observe(Refused(reason="malformed"))
 
-    # Time.
-
     def _stop_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
@@ -259,51 +176,6 @@ class BoundedHandler(CachingHandler):
     def _head_overdue(self) -> None:
         self._door.observe(Refused(reason="slow_head"))
         self.force_close()
-
-    def _process_keepalive(self) -> None:
-        """Close a connection on which no request was begun in time; another timer has those that were."""
-        due = self._next_keepalive_close_time
-        now = self._loop.time()
-        if now >= due:
-            standing = self.standing()
-            if standing and standing[0] is Standing.IDLE:
-                self.force_close()
-                return
-            due = now + self.keepalive_timeout
-        self._keepalive_handle = self._loop.call_at(due, self._process_keepalive)
-
-    # What goes out.
-
-    def pause_writing(self) -> None:
-        """Read nothing more while the client does not read."""
-        super().pause_writing()
-        self._since = self._loop.time()
-        self._pause_transport_reading()
-        if self.transport:  # pragma: no branch
-            self._unsent = self.transport.get_write_buffer_size()
-            self._sending = self._loop.call_later(self._door.limits.send_timeout, self._check_reader, self._unsent)
-            self._charge(self._unsent)
-
-    def resume_writing(self) -> None:
-        """Read again."""
-        super().resume_writing()
-        if self._sending:  # pragma: no branch
-            self._sending.cancel()
-            self._sending = None
-        self._charge(-min(self._unsent, self.owed))
-        self._resume()
-
-    def _resume(self) -> None:
-        if not (self.writing_paused or self._reading_paused or self._buffer_paused):
-            self._resume_transport_reading()
-
-    def _check_reader(self, left: int) -> None:
-        """Hang up on a client that has taken nothing since `left` bytes were unsent."""
-        unsent = self.transport.get_write_buffer_size() if self.transport else left
-        if unsent < left:
-            self._sending = self._loop.call_later(self._door.limits.send_timeout, self._check_reader, unsent)
-        else:
-            self.evict()
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
@@ -335,16 +207,6 @@ class BoundedHandler(CachingHandler):
             self._resume()
         if self._ended and not self._is_answering:
             self.force_close()
-
-    # Memory.
-
-    def _charge(self, amount: int) -> None:
-        self.owed += amount
-        self._door.budget.charge(amount)
-
-    def _release(self) -> None:
-        self._door.budget.charge(-self.owed)
-        self.owed = 0
 
 
 def _is_no_head(data: bytes) -> bool:
