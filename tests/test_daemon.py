@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from broker.app import Broker, running
-from broker.daemon import loop_factory, serve
+from broker.daemon import MOST_FILES, loop_factory, raise_file_limit, serve
 from broker.errors import ConfigError
 from broker.events import Crashed, Event, Stopping
 from broker.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
@@ -97,3 +97,17 @@ def test_uvloop_is_used_where_it_is_installed_and_not_missed_elsewhere(monkeypat
     loop = make()
     assert type(loop).__module__.startswith("uvloop")
     loop.close()
+
+
+def test_open_files_are_raised_as_far_as_the_system_permits() -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+        raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard if 0 <= hard < MOST_FILES else MOST_FILES, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard), "never lowered"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
