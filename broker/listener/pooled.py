@@ -66,7 +66,7 @@ class PooledHandler(CachingHandler):
             real.max_size = MOST_PER_READ
         BaseProtocol.connection_made(self, real)
         self._door.connection_made(self, real)
-        self._next_keepalive_close_time = self.made + self._door.limits.first_byte_timeout
+        self._next_keepalive_close_time = self.made + min(self._door.limits.first_byte_timeout, self.keepalive_timeout)
         self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
     def connection_lost(self, exc: BaseException | None) -> None:

@@ -131,9 +131,9 @@ async def test_last_line_of_a_crash_reaches_a_reader_that_is_late(tmp_path: Path
     code = f"""
 import sys
 from broker.commands import _serve
-async def broken(*_):
+def broken(*_):
     raise ZeroDivisionError("s3cret")
-_serve.watch_config = broken
+_serve.warnings = broken
 sys.argv = ["token-broker", "run", "--config", {str(file)!r}]
 from broker.__main__ import main
 main()
