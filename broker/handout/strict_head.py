@@ -17,7 +17,7 @@ from broker.settings import Limits
 LONGEST_HEAD: Final = 4096
 
 #: Fields on which aiohttp acts itself: framing, connection options, and those that it permits only once. A request
-#: with one of them is left to aiohttp, except for `Connection: keep-alive`, which changes nothing.
+#: with one of them is left to aiohttp, except for `_HARMLESS` ones.
 TRANSPORT_FIELDS: Final = (
     *("Connection", "Proxy-Connection", "Content-Length", "Transfer-Encoding", "Content-Encoding", "Upgrade", "Expect"),
     *("Sec-WebSocket-Key1", "Content-Location", "Content-Range", "ETag", "Max-Forwards", "Server"),
@@ -34,7 +34,10 @@ def _any_of(names: Iterable[str]) -> bytes:
 _TARGET: Final = rb"/v1/token(?:s/[a-z0-9._-]++)?+"
 _NAME: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++:"
 _VALUE: Final = rb"(?:[!-~][ -~]*+(?<! ))?+"
-_FIELD: Final = rb"(?:(?!%b)%b ?+%b|(?i:Connection: ?keep-alive))\r\n" % (_any_of(TRANSPORT_FIELDS), _NAME, _VALUE)
+#: `keep-alive` changes nothing, and an offer of HTTP/2, as Java's client makes, is declined by an answer in HTTP/1.1
+#: (RFC 9110 section 7.8).
+_HARMLESS: Final = rb"Connection: ?(?:keep-alive|Upgrade, HTTP2-Settings)|Upgrade: ?h2c"
+_FIELD: Final = rb"(?:(?!%b)%b ?+%b|(?i:%b))\r\n" % (_any_of(TRANSPORT_FIELDS), _NAME, _VALUE, _HARMLESS)
 _LINES: Final = re.compile(rb"(%b[^\r]*+\r\n)|[^\r]*+\r\n" % _any_of(DECIDING_FIELDS))
 
 

@@ -39,6 +39,14 @@ LINES = [
     *(b"Host: localhost", b"host:", b"Host : x", b"User-Agent: x", b"user-agent:metadata: true", b"Metadata: true"),
     *(b"Content-Length: 0", b"Content-Length: 5", b"Transfer-Encoding: chunked", b"Expect: 100-continue"),
     *(b"Connection: close", b"Connection: Keep-Alive", b"Connection: keep-alive, close", b"Proxy-Connection: close"),
+    *(
+        b"X-Real-IP: 10.0.0.1",
+        b"true-client-ip: x",
+        b"CF-Connecting-IP:",
+        b"X-Envoy-External-Address: x",
+        b"Upgrade: h2c",
+    ),
+    *(b"Connection: Upgrade, HTTP2-Settings", b"Connection: HTTP2-Settings, Upgrade", b"Upgrade: h2c, websocket"),
     *(b"Upgrade: websocket", b"Upgrade: tcp", b"Connection: upgrade", b"Sec-WebSocket-Key1: x", b"TE: trailers"),
     *(b"ETag: x", b"Server: x", b"Server: y", b"Max-Forwards: 1", b"Content-Range: x", b"Content-Location: x"),
     *(b"Content-Type: a", b"Content-Encoding: gzip", b"Via: 1.1 x", b"X-Forwarded-For: x", b"x-forwarded-", b"X: a\tb"),
@@ -81,7 +89,8 @@ def decides(name: str) -> bool:
     """Written out again: the fuzz must not inherit an omission of the broker's own list."""
     name = name.lower()
     by_value = ("host", "metadata", "accept", "authorization", "content-type")
-    by_presence = ("forwarded", "via", "origin", "sec-fetch-site")
+    by_presence = ("forwarded", "via", "origin", "sec-fetch-site", "x-real-ip", "true-client-ip", "cf-connecting-ip")
+    by_presence += ("x-envoy-external-address",)
     return name in by_value or name in by_presence or name.startswith("x-forwarded-")
 
 
