@@ -22,7 +22,7 @@ class CachingHandler(web.RequestHandler):
         super().__init__(*arguments, **options)
         self._find_response = find_response
         self._peer: Peer | None = None
-        # The head that was answered from the cache last: the next one is often the same.
+        # The head that was answered last, if that was from the cache: the next one is often the same.
         self._head = b""
         self._response: Response | None = None
 

@@ -40,8 +40,9 @@ class Connection(BoundedHandler):
     __slots__ = ()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sends."""
-        self.receive(data)
+        """Answer the same head again at once, or look at what the client sends."""
+        if data != self._head or self._begun or not self.answer_from_cache(data):
+            self.receive(data)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio.Protocol's bool | None, narrowed by aiohttp
         """Answer a client that has closed its sending half (`nc -N`) before closing ours."""
