@@ -127,7 +127,7 @@ async def test_response_that_is_no_longer_fresh_is_not_written() -> None:
         for server.fresh in (True, False, False, True):
             assert await ask(one, get("/a")) == b"GET /a "
     assert (len(server.handled), len(server.cached)) == (2, 2)
-    assert len(server.peers) == 3, "the cache is searched again after it"
+    assert len(server.peers) == 4, "the cache is searched again after it"
 
 
 async def test_the_cache_knows_the_peer(tmp_path: Path) -> None:

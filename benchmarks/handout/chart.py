@@ -39,7 +39,7 @@ WIDTH = 8.4
 KINDS = {
     "nothing": "The same head again and again",
     "three fields": "Another X-Request-ID, traceparent and User-Agent in every request",
-    "HTTP/2 offered": "An offer of HTTP/2 in every request: answered in full",
+    "in full": "A field that the response cache leaves to aiohttp: answered in full",
 }
 
 

@@ -15,7 +15,7 @@ CONNECTIONS = 16
 ASKING = str(Path(__file__).with_name("asking.lua"))
 CONNECTING = str(Path(__file__).with_name("connecting.py"))
 #: What goes through aiohttp.
-IN_FULL = "HTTP/2 offered"
+IN_FULL = "in full"
 
 
 def measured(bench: Bench, *, number: int, seconds: float) -> Samples:
