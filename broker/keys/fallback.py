@@ -12,13 +12,13 @@ S = TypeVar("S", bound=Signer)
 class Slot(Generic[S]):
     """The key that the files hold now, and behind it the one it replaced, until the server has accepted the new one.
 
-    `proven` are those of the two that the server has accepted. While a new key is not, another may come: then the one
-    to fall back on is one that was accepted, and without any the last one before.
+    `proven` is the one of the two that the server accepted last. While a new key is not accepted, another may come:
+    then the key to fall back on is the proven one, and without any the last one before.
     """
 
     current: S | None = None
     replaced: S | None = None
-    proven: frozenset[S] = frozenset()
+    proven: S | None = None
 
     @property
     def signers(self) -> tuple[S, ...]:
@@ -36,15 +36,16 @@ class Slot(Generic[S]):
         if current is self.current:
             return self
         others = [known for known in old if known is not current]
-        replaced = next((known for known in others if known in self.proven), next(iter(others), None))
-        return Slot(current, replaced, self.proven.intersection((current, replaced)))
+        replaced = next((known for known in others if known is self.proven), next(iter(others), None))
+        return Slot(current, replaced, self.proven if self.proven in (current, replaced) else None)
 
     def accepted(self, signer: Signer) -> "Slot[S]":
         """After the server granted something to `signer`, which may be of another entry, or gone by now."""
         if self.current is not None and is_same(signer, self.current):
-            return Slot(self.current, None, frozenset({self.current}))
+            return Slot(self.current, None, self.current)
         if self.replaced is not None and is_same(signer, self.replaced):
-            return Slot(self.current, self.replaced, self.proven | {self.replaced})
+            # It is tried after `current`, so the server has refused that, even if it accepted it before.
+            return Slot(self.current, self.replaced, self.replaced)
         return self
 
 
