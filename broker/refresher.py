@@ -210,14 +210,14 @@ class Refresher:
         self._failed_at = now = self.now()
         left, draw = self._absent_from - now, self.draw()
         self.next_at = now + self._pause(diagnosis, left, draw)
-        if self._faulted and left <= 0 and self.probing.recovered_at >= began:
-            self.next_at = min(self.next_at, self.probing.soonest(now))
         self.probing.failed(
             self,
             pause=probe_pause(-left, draw),
             retry_after=min(diagnosis.wait or 0.0, MAX_LIMIT),
             limited=diagnosis.act is Act.LIMIT,
         )
+        if self._faulted and left <= 0 and self.probing.recovered_at >= began:
+            self.next_at = min(self.next_at, self.probing.soonest(now))
         self.observe(
             RefreshFailed(
                 token=self.name,
