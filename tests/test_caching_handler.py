@@ -226,6 +226,27 @@ async def test_the_end_of_a_head_is_no_head() -> None:
     assert (server.handled, server.cached) == (["GET /handled"], [])
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Content-Length: 7\r\n\r\na\r\n\r\nbc",
+        b"Transfer-Encoding: chunked\r\n\r\n3\r\na\r\n\r\n2;x\r\nbc\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nT: x\r\n\r\n",
+    ],
+)
+async def test_head_behind_a_body_may_be_cut_anywhere(body: bytes) -> None:
+    stream = b"POST /p HTTP/1.1\r\nHost: x\r\n" + body + get("/a") + get("/end", "Connection: close")
+    for cut in range(len(stream)):
+        server = Server()
+        async with connected(server) as one:
+            await one.send(stream[:cut])
+            for _ in range(MOST_TURNS):
+                await asyncio.sleep(0)
+            await one.send(stream[cut:])
+            assert (await one.rest()).count(b"HTTP/1.1 200 OK") == 3, f"cut at {stream[:cut]!r}"
+        assert (server.handled, server.cached) == (["POST /p", "GET /end"], ["GET /a"])
+
+
 async def test_cached_response_never_overtakes_another_answer() -> None:
     server = Server()
     async with connected(server) as one:

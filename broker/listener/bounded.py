@@ -9,6 +9,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from aiohttp.http_parser import RawRequestMessage
+
 from broker.events import Refused
 from broker.listener import web
 from broker.listener.pool import Pool
@@ -33,13 +35,15 @@ END = b"\r\n\r\n"
 class BoundedHandler(PooledHandler):
     """aiohttp's connection within the limits of a `Door`."""
 
-    __slots__ = ("_awake", "_ended", "_lines", "_malformed", "_size", "_timer")
+    __slots__ = ("_awake", "_ended", "_length", "_lines", "_malformed", "_size", "_timer")
 
     def __init__(self, door: "Door", pool: Pool, **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
         super().__init__(door, pool, **options)
         #: Lines and bytes that have come since the last answer.
         self._lines = 0
         self._size = 0
+        #: Bytes of the last request's body; `None` if it comes in chunks.
+        self._length: int | None = None
         #: Whether aiohttp's task runs.
         self._awake = False
         self._ended = False
@@ -60,10 +64,7 @@ class BoundedHandler(PooledHandler):
     def _take(self, data: bytes) -> bytes:
         """Make use of the beginning of `data`, and return the rest."""
         if not self._payload.is_eof():
-            # A head that follows the body ends here at the earliest: aiohttp gets no further one with it.
-            end = data.find(END) + len(END)
-            if end < len(END):
-                end = len(data)
+            end = self._end_of_body(data)
             self._feed(data[:end])
             return data[end:]
         data = self._begun + data
@@ -89,6 +90,12 @@ class BoundedHandler(PooledHandler):
         else:
             self._keep(data)
         return b""
+
+    def _end_of_body(self, data: bytes) -> int:
+        """Where that part of `data` ends which is certainly of the body, so that the parser keeps no part of a head."""
+        if self._length is not None:
+            return max(1, self._length - self._payload.total_bytes)
+        return data.find(b"\n") + 1 or len(data)  # chunks end with a line (RFC 9112 section 7.1)
 
     def _keep(self, data: bytes) -> None:
         """Keep a head that is not complete, or what must wait for an answer."""
@@ -126,6 +133,8 @@ class BoundedHandler(PooledHandler):
                 self.break_off_body()  # if it has not ended yet, only a parse error can have followed it
             if self._messages:  # pragma: no branch
                 message, self._payload = self._messages[-1]
+                length = message.headers.get("Content-Length") if isinstance(message, RawRequestMessage) else None
+                self._length = None if length is None else int(length)
                 if isinstance(error := getattr(message, "exc", None), Exception):
                     error.__traceback__ = None  # its frames would keep what was read until the answer is read
             self._since = self._loop.time()
