@@ -9,9 +9,9 @@ from contextlib import suppress
 import click
 
 from broker import __version__
-from broker.errors import ConfigError
+from broker.core.errors import ConfigError
 
-#: The commands in the order of `--help`; each is `command` in the module of its name under `broker.commands`.
+#: The commands in the order of `--help`; each is `command` in the module of its name under `broker.cli`.
 COMMANDS = {
     "run": "Keep tokens fresh and hand them out.",
     "demo": "See it work on this machine, no account needed.",
@@ -37,7 +37,7 @@ class Commands(click.Group):
         """The command, imported."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"broker.commands.{cmd_name.replace('-', '_')}").command
+        command = importlib.import_module(f"broker.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)  # noqa: S101 - a promise between this module and those
         return command
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from broker.settings import Settings
+from broker.core.settings import Settings
 
 #: The fixtures of tests/config: a text, and variables, to settings; or to what is said about it.
 Load: TypeAlias = Callable[..., Settings]

@@ -6,19 +6,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
-from broker.diagnosis import Diagnosis
-from broker.durations import Duration
-from broker.errors import BrokerError
-from broker.events import Event, HandedOut, Served
-from broker.handout.callers import Callers
-from broker.handout.proof import Bound
-from broker.handout.server import Handout
-from broker.listener import Listener
-from broker.refresher import Refresher
-from broker.settings import Api, TokenSettings
-from broker.signer import Signer
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.diagnosis import Diagnosis
+from broker.core.durations import Duration
+from broker.core.errors import BrokerError
+from broker.core.events import Event, HandedOut, Served
+from broker.core.settings import Api, TokenSettings
+from broker.core.signer import Signer
+from broker.core.tokens import Token
+from broker.http_server import Listener
+from broker.refresh.refresher import Refresher
+from broker.refresh.store import Store
+from broker.workload_api.callers.registry import Callers
+from broker.workload_api.proofs import Bound
+from broker.workload_api.server import Handout
 from raw_http import Answer, get, wire
 
 SECRET = "eyJ.s3cret-access-token.sig"

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from broker.assertion import make_assertion
-from broker.signer import Signer
+from broker.core.signer import Signer
+from broker.oauth.assertion import make_assertion
 
 Native = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 

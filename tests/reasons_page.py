@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from broker.diagnosis import REASONS, REFUSALS, ROWS, STARTING, Act, Reason, Row, oauth
-from broker.diagnosis.network import NETWORK, SENTENCES
-from broker.diagnosis.okta_request import REDUCED as REDUCED_BY_OKTA
-from broker.diagnosis.transport import (
+from broker.core.diagnosis import REASONS, Act, Reason
+from broker.providers import general
+from broker.providers.diagnose import REFUSALS, ROWS, STARTING
+from broker.providers.faults import (
     CERTIFICATE_ENDS,
     CLOCKS_APART,
     DEFECT,
@@ -19,6 +19,9 @@ from broker.diagnosis.transport import (
     SECRET_FILE,
     UNEXPECTED,
 )
+from broker.providers.network import NETWORK, SENTENCES
+from broker.providers.okta.request import REDUCED as REDUCED_BY_OKTA
+from broker.providers.rows import Row
 
 ACTS = {
     Act.SERVER: (
@@ -98,7 +101,7 @@ def _rows(reason: Reason) -> Iterator[tuple[str, str, str, str]]:
 def _acts_of(row: Row) -> tuple[Act, ...]:
     """Without an `error` a refusal is a fault; with one that no row knows it is the operator's."""
     by_status = (
-        row is not oauth.UNKNOWN
+        row is not general.UNKNOWN
         and any(row is refusal for refusal in REFUSALS)
         and row.is_by_status
         and row.act is Act.OPERATOR

@@ -16,16 +16,17 @@ from broker.admin.server import Admin
 from broker.admin.status import Sources
 from broker.admin.status.history import History
 from broker.admin.status.snapshot import Snapshot, take
-from broker.diagnosis import Diagnosis, diagnose
-from broker.errors import BrokerError
-from broker.events import Event, HandedOut, KeyLoaded, KeyRefused, Listening, Refreshed, RefreshFailed
+from broker.core.diagnosis import Diagnosis
+from broker.core.errors import BrokerError
+from broker.core.events import Event, HandedOut, KeyLoaded, KeyRefused, Listening, Refreshed, RefreshFailed
+from broker.core.settings import Admin as AdminSettings
+from broker.core.settings import Assertion, ClientSettings, KeySettings, Settings, TokenSettings
+from broker.core.tokens import Token
+from broker.http_server import Listener
 from broker.keys.watch import KeyFiles, KeyState
-from broker.listener import Listener
-from broker.schedule import lead, refresh_at
-from broker.settings import Admin as AdminSettings
-from broker.settings import Assertion, ClientSettings, KeySettings, Settings, TokenSettings
-from broker.store import Store
-from broker.tokens import Token
+from broker.providers.diagnose import diagnose
+from broker.refresh.schedule import lead, refresh_at
+from broker.refresh.store import Store
 from key_forms import jwk
 
 #: The boot-time clock of a scene at its start, and by how much the wall clock is ahead of it.

@@ -14,11 +14,10 @@ import aiohttp
 import pytest
 from joserfc.jwk import ECKey
 
-from broker.app import Broker, running, watch_config
-from broker.boot_clock import BOOT_TIME, boot_clock
-from broker.devserver import DevServer, Fault
-from broker.errors import ConfigError
-from broker.events import (
+from broker.app.clock import BOOT_TIME, boot_clock
+from broker.app.compose import Broker, running, watch_config
+from broker.core.errors import ConfigError
+from broker.core.events import (
     CallerLoaded,
     CallerRefused,
     ConfigChanged,
@@ -30,7 +29,7 @@ from broker.events import (
     RefreshFailed,
     Started,
 )
-from broker.settings import (
+from broker.core.settings import (
     Admin,
     Api,
     Assertion,
@@ -42,6 +41,7 @@ from broker.settings import (
     SinkSettings,
     TokenSettings,
 )
+from broker.devserver import DevServer, Fault
 from raw_http import get, wire
 
 

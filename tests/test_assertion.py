@@ -11,7 +11,7 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry
 
-from broker.assertion import RESERVED, make_assertion
+from broker.oauth.assertion import RESERVED, make_assertion
 from each_case import for_each
 from key_forms import ALGORITHMS, jwk, native, public_members, segments, verifies
 
@@ -124,7 +124,7 @@ def test_other_warnings_of_joserfc_are_still_given() -> None:
 def test_a_process_that_shows_every_warning_sees_none_for_eddsa() -> None:
     code = """
 from joserfc.jwk import OKPKey
-from broker.assertion import make_assertion
+from broker.oauth.assertion import make_assertion
 made = make_assertion(OKPKey.generate_key(), issuer="c", subject="c", audience="a", algorithm="EdDSA", kid=None,
                       typ="JWT", lifetime=60, issued_at=1e9, claims={})
 print(made)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from broker.durations import Duration
-from broker.events import Event, Refused
-from broker.listener import Listener
-from broker.settings import AdminLimits, Limits
+from broker.core.durations import Duration
+from broker.core.events import Event, Refused
+from broker.core.settings import AdminLimits, Limits
+from broker.http_server import Listener
 from raw_http import Wire, get, wire
 
 LARGE = 200_000

@@ -14,10 +14,10 @@ from aiohttp.abc import AbstractStreamWriter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from broker.durations import Duration
-from broker.listener import Listener, Peer
-from broker.listener.connection import Connection
-from broker.settings import Limits
+from broker.core.durations import Duration
+from broker.core.settings import Limits
+from broker.http_server import Listener, Peer
+from broker.http_server.connection import Connection
 from raw_http import Wire, get, wire
 
 # One whole head without anything that aiohttp would have to act on.

@@ -11,11 +11,11 @@ from typing import NoReturn
 import msgspec
 import pytest
 
-from broker.app import Broker, running
-from broker.daemon import MOST_FILES, loop_factory, raise_file_limit, serve
-from broker.errors import ConfigError
-from broker.events import Crashed, Event, Stopping
-from broker.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
+from broker.app.compose import Broker, running
+from broker.app.daemon import MOST_FILES, loop_factory, raise_file_limit, serve
+from broker.core.errors import ConfigError
+from broker.core.events import Crashed, Event, Stopping
+from broker.core.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
 
 SETTINGS = Settings(
     api=Api(listen=("127.0.0.1:0",)),

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.discovery import MAX_AGE, Discovery, metadata_urls, parse_metadata, permit
-from broker.errors import DiscoveryError, NetworkError, RefusalError
-from broker.events import Event, Warned
-from broker.settings import Http
-from broker.transport import Reply, Transport
-from broker.urls import host_of, is_loopback, is_usable
+from broker.core.errors import DiscoveryError, NetworkError, RefusalError
+from broker.core.events import Event, Warned
+from broker.core.settings import Http
+from broker.core.urls import host_of, is_loopback, is_usable
+from broker.http_client.transport import Reply, Transport
+from broker.oauth.discovery import MAX_AGE, Discovery, metadata_urls, parse_metadata, permit
 from each_case import for_each
 from raw_server import RawServer, http, raw_server
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.dpop import LONGEST_NONCE, Nonces, is_nonce, make_proof
 from broker.keys.generate import proof_signer
+from broker.oauth.dpop import LONGEST_NONCE, Nonces, is_nonce, make_proof
 from each_case import for_each
 from key_forms import segments, verifies
 

@@ -2,8 +2,8 @@
 
 from typing import NoReturn
 
-from broker.events import Crashed, Event, HandedOut, Refused, Served, Warned
-from broker.fan_out import FanOut
+from broker.app.fan_out import FanOut
+from broker.core.events import Crashed, Event, HandedOut, Refused, Served, Warned
 
 SERVED = Served(route="/v1/token", code=200, seconds=None)
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.heads import REFUSALS, host_permitted, is_path
+from broker.http_server.request_rules import REFUSALS, host_permitted, is_path
 from each_case import for_each
 
 PORTS = st.sampled_from(["", ":7180", ":80", ":65535"])

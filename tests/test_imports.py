@@ -13,8 +13,8 @@ UNUSED = {
     "broker.admin.status.html": "the status page",
     "broker.admin.status.snapshot": "the status page",
     "broker.admin.status.text": "the status page",
-    "broker.check": "check",
-    "broker.commands._embedded": "run --dev",
+    "broker.cli.check": "check",
+    "broker.cli.embedded": "run --dev",
     "broker.config.reference": "config schema",
     "broker.config.schema": "config schema",
     "broker.devserver": "run --dev",
@@ -28,7 +28,7 @@ import gc, json, ssl, sys
 built = []
 make = ssl.create_default_context
 ssl.create_default_context = lambda *arguments: built.append(make(*arguments)) or built[-1]
-import broker.commands.run
+import broker.cli.run
 sys.argv = ["token-broker", "run", "--config", "/no/such/file"]
 from broker.__main__ import main
 try:
@@ -57,7 +57,7 @@ def started() -> dict[str, object]:
 def test_run_imports_nothing_that_few_pods_need(started: dict[str, object]) -> None:
     modules = started["modules"]
     assert isinstance(modules, list)
-    assert "broker.app" in modules
+    assert "broker.app.compose" in modules
     assert sorted(UNUSED.keys() & set(modules)) == []
 
 

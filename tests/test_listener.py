@@ -18,14 +18,14 @@ from aiohttp.abc import AbstractStreamWriter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from broker.errors import ConfigError
-from broker.events import Crashed, Event, Refused
-from broker.heads import REFUSALS
-from broker.listener import Listener, over_unix
-from broker.listener.connection import Connection, Door
-from broker.listener.pool import Pool
-from broker.settings import Limits
-from broker.sockets import OTHER_FILES
+from broker.core.errors import ConfigError
+from broker.core.events import Crashed, Event, Refused
+from broker.core.settings import Limits
+from broker.http_server import Listener, over_unix
+from broker.http_server.connection import Connection, Door
+from broker.http_server.pool import Pool
+from broker.http_server.request_rules import REFUSALS
+from broker.http_server.sockets import OTHER_FILES
 from raw_http import Wire, ask, get, wire
 
 SECRET = b"s3cret-of-a-stranger"

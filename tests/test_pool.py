@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.listener.pool import SURPLUS, YOUNG, ByteBudget, Member, Pool, Standing, victims
+from broker.http_server.pool import SURPLUS, YOUNG, ByteBudget, Member, Pool, Standing, victims
 
 CHANCE = 100.0
 

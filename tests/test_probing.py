@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.errors import BrokerError, NetworkError, RefusalError
-from broker.probing import Probing
-from broker.refresher import Refresher
-from broker.settings import TokenSettings
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.errors import BrokerError, NetworkError, RefusalError
+from broker.core.settings import TokenSettings
+from broker.core.tokens import Token
+from broker.refresh.probing import Probing
+from broker.refresh.refresher import Refresher
+from broker.refresh.store import Store
 
 pytestmark = pytest.mark.looptime
 EPOCH = 1_795_000_000.0

@@ -2,7 +2,7 @@
 
 from yarl import URL
 
-from broker.proxies import is_excepted
+from broker.http_client.proxies import is_excepted
 from each_case import for_each
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from broker.quick_imports import AUTHORITIES, quick_imports
+from broker.cli.quick_imports import AUTHORITIES, quick_imports
 from certificates import self_signed
 from raw_server import answers, http, raw_server
 
 #: What OpenSSL calls a certificate of an unknown authority.
 UNKNOWN = "certificate verify failed"
-QUICKLY = "from broker.quick_imports import quick_imports\nwith quick_imports():\n    import aiohttp\n"
+QUICKLY = "from broker.cli.quick_imports import quick_imports\nwith quick_imports():\n    import aiohttp\n"
 BARE_REQUEST = f"""
 import asyncio, sys
 {QUICKLY}
@@ -32,9 +32,9 @@ asyncio.run(main())
 OUR_REQUEST = f"""
 import asyncio, sys, time
 {QUICKLY}
-from broker.errors import NetworkError
-from broker.settings import Http
-from broker.transport import Transport
+from broker.core.errors import NetworkError
+from broker.core.settings import Http
+from broker.http_client.transport import Transport
 async def main():
     transport = Transport(Http(proxy="none"), now=time.time, observe=print)
     try:

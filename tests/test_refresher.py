@@ -7,12 +7,12 @@ from typing import TypeVar
 
 import pytest
 
-from broker.errors import KeyFileError, NetworkError, RefusalError, ReplyError
-from broker.events import Event, Refreshed, RefreshFailed, ScopeReduced, TokenExpired, Warned
-from broker.refresher import Refresher
-from broker.settings import TokenSettings
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.errors import KeyFileError, NetworkError, RefusalError, ReplyError
+from broker.core.events import Event, Refreshed, RefreshFailed, ScopeReduced, TokenExpired, Warned
+from broker.core.settings import TokenSettings
+from broker.core.tokens import Token
+from broker.refresh.refresher import Refresher
+from broker.refresh.store import Store
 
 pytestmark = pytest.mark.looptime
 EPOCH = 1_795_000_000.0

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.durations import Ahead
-from broker.schedule import (
+from broker.core.durations import Ahead
+from broker.core.tokens import Token
+from broker.refresh.schedule import (
     after_fault,
     after_limit,
     after_refusal,
@@ -17,7 +18,6 @@ from broker.schedule import (
     refresh_at,
     shortest_pause,
 )
-from broker.tokens import Token
 from each_case import for_each
 
 AUTO = Ahead("auto")

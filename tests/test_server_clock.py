@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.server_clock import ServerClock, ahead_of
+from broker.oauth.server_clock import ServerClock, ahead_of
 
 NOON = 1_795_435_200.0  # Mon, 23 Nov 2026 12:00:00 GMT
 DATE = {"Date": "Mon, 23 Nov 2026 12:00:00 GMT"}

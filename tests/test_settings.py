@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.durations import Ahead, Duration, Wait
-from broker.settings import Settings
+from broker.core.durations import Ahead, Duration, Wait
+from broker.core.settings import Settings
 from each_case import for_each
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from broker import small_files
-from broker.errors import SecretFileError
-from broker.secret_files import read_secret
+from broker.core.errors import SecretFileError
+from broker.files import small_files
+from broker.files.secret_files import read_secret
 
 
 async def test_a_small_file_is_read(tmp_path: Path) -> None:

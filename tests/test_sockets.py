@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.errors import ConfigError
-from broker.sockets import Bound, Tcp, Unix, _bind_tcp, bind_all, parse
+from broker.core.errors import ConfigError
+from broker.http_server.sockets import Bound, Tcp, Unix, _bind_tcp, bind_all, parse
 from each_case import for_each
 
 

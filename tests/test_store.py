@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.tokens import Token
+from broker.refresh.store import Store
 
 EPOCH = 1_795_000_000.0
 

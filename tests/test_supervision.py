@@ -5,8 +5,9 @@ from typing import NoReturn
 
 import pytest
 
-from broker.events import Crashed, Event
-from broker.supervision import LONGEST_PAUSE, contained, keep_running
+from broker.app.supervision import LONGEST_PAUSE, keep_running
+from broker.core.defects import contained
+from broker.core.events import Crashed, Event
 
 pytestmark = pytest.mark.looptime
 

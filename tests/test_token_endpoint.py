@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.errors import RefusalError, ReplyError
-from broker.token_endpoint import parse_reply
-from broker.tokens import Token
-from broker.transport import MAX_WAIT, Reply, retry_after
+from broker.core.errors import RefusalError, ReplyError
+from broker.core.tokens import Token
+from broker.http_client.transport import MAX_WAIT, Reply, retry_after
+from broker.oauth.reply import parse_reply
 from each_case import for_each
 
 SENT = 1_795_000_000.0

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from broker import trust
-from broker.durations import Duration
-from broker.errors import NetworkError, ReplyError, SecretFileError
-from broker.events import Event, Warned
-from broker.settings import Http
-from broker.transport import MAX_ANSWER, Reply, Transport
+from broker.core.durations import Duration
+from broker.core.errors import NetworkError, ReplyError, SecretFileError
+from broker.core.events import Event, Warned
+from broker.core.settings import Http
+from broker.http_client import trust
+from broker.http_client.transport import MAX_ANSWER, Reply, Transport
 from certificates import self_signed
 from check.far_servers import Authority
 from raw_server import answers, http, raw_server

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.trust import TrustStore, client_context
+from broker.http_client.trust import TrustStore, client_context
 from certificates import self_signed
 
 

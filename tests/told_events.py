@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from broker.admin.server import ROUTES as ADMIN_ROUTES
-from broker.diagnosis import Diagnosis, diagnose
-from broker.errors import NetworkError, RefusalError
-from broker.events import (
+from broker.core.diagnosis import Diagnosis
+from broker.core.errors import NetworkError, RefusalError
+from broker.core.events import (
     ClockMeasured,
     ConfigChanged,
     Event,
@@ -19,9 +19,10 @@ from broker.events import (
     Refused,
     Served,
 )
-from broker.handout.server import ROUTES as API_ROUTES
-from broker.heads import REFUSALS
-from broker.settings import Assertion, ClientSettings, KeySettings, Settings, SinkSettings, TokenSettings
+from broker.core.settings import Assertion, ClientSettings, KeySettings, Settings, SinkSettings, TokenSettings
+from broker.http_server.request_rules import REFUSALS
+from broker.providers.diagnose import diagnose
+from broker.workload_api.server import ROUTES as API_ROUTES
 
 SIGNATURE = diagnose(RefusalError(401, "invalid_client", "The client_assertion signature is invalid."))
 TIMEOUT = diagnose(NetworkError("timeout", "idp.example:443", "timed out"))

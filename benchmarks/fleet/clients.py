@@ -6,14 +6,14 @@ from typing import Any, ClassVar, Protocol
 
 from benchmarks.fleet.record import Record
 from benchmarks.fleet.server import Answer, Server
-from broker.diagnosis import Act, Diagnosis
-from broker.errors import NetworkError, RefusalError
-from broker.events import Event
-from broker.refresher import Refresher
-from broker.schedule import LIMIT_MARGIN, LIMIT_SPREAD, MAX_LIMIT
-from broker.settings import TokenSettings
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.diagnosis import Act, Diagnosis
+from broker.core.errors import NetworkError, RefusalError
+from broker.core.events import Event
+from broker.core.settings import TokenSettings
+from broker.core.tokens import Token
+from broker.refresh.refresher import Refresher
+from broker.refresh.schedule import LIMIT_MARGIN, LIMIT_SPREAD, MAX_LIMIT
+from broker.refresh.store import Store
 
 SETTINGS = TokenSettings(client="fleet")
 

@@ -9,8 +9,8 @@ import msgspec
 
 from benchmarks.fleet.record import HOUR, MINUTE, Figures
 from benchmarks.fleet.scenarios import FEW, HIGH, LIFETIME, LOW, PODS, cycle
-from broker.durations import Ahead
-from broker.schedule import lead
+from broker.core.durations import Ahead
+from broker.refresh.schedule import lead
 
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"

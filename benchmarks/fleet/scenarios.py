@@ -6,9 +6,9 @@ from benchmarks.fleet.clients import SETTINGS, Former, Make, Plain, Sidecar
 from benchmarks.fleet.record import HOUR, MINUTE, Figures, Record
 from benchmarks.fleet.server import Server, Spell
 from benchmarks.fleet.simulation import Life, draws, simulate
-from broker.durations import Ahead
-from broker.schedule import refresh_at
-from broker.tokens import Token
+from broker.core.durations import Ahead
+from broker.core.tokens import Token
+from broker.refresh.schedule import refresh_at
 
 PODS = 10_000
 LIFETIME = 3600.0

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from broker.diagnosis import STARTING, Diagnosis
-from broker.settings import TokenSettings
-from broker.store import Store
-from broker.tokens import EXPIRED
+from broker.core.diagnosis import Diagnosis
+from broker.core.settings import TokenSettings
+from broker.core.tokens import EXPIRED
+from broker.providers.diagnose import STARTING
+from broker.refresh.store import Store
 
 #: A token's code when it could be handed out now; otherwise `EXPIRED`, or one of `diagnosis.REASONS`.
 OK = "ok"

@@ -10,9 +10,9 @@ from prometheus_client.exposition import choose_encoder
 
 from broker.admin import status
 from broker.admin.health import Verdict
-from broker.events import Observer, Refused, Served
-from broker.heads import forwarding_field, host_permitted, is_path
-from broker.listener import over_unix, web
+from broker.core.events import Observer, Refused, Served
+from broker.http_server import over_unix, web
+from broker.http_server.request_rules import forwarding_field, host_permitted, is_path
 
 #: The label `route` of the metrics, every one there is.
 ROUTES = (

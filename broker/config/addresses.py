@@ -9,9 +9,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from yarl import URL
 
-from broker.handout.places import place_of
-from broker.sockets import LONGEST_PATH
-from broker.urls import LOOPBACK
+from broker.core.proof_target import place_of
+from broker.core.urls import LOOPBACK
+from broker.http_server.sockets import LONGEST_PATH
 
 HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*")
 

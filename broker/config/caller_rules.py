@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from broker.config.complaint import Complaint, once
 from broker.config.document import Place
 from broker.config.unknown import nearest
-from broker.settings import ANONYMOUS, Api, CallerSettings
+from broker.core.settings import ANONYMOUS, Api, CallerSettings
 
 
 def check(api: Api, place: Place) -> Iterator[Complaint]:

@@ -8,9 +8,9 @@ from broker.config import addresses, presets
 from broker.config.complaint import Complaint, each, once, preset
 from broker.config.document import Place
 from broker.config.unknown import nearest
-from broker.durations import Duration
+from broker.core.durations import Duration
+from broker.core.settings import ALGORITHMS, Assertion, ClientSettings, Http
 from broker.providers import PRESETS
-from broker.settings import ALGORITHMS, Assertion, ClientSettings, Http
 
 MIN_ASSERTION = 10.0
 #: Where the provider sets no limit.

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from broker.config.document import Place
+from broker.core.settings import ClientSettings
 from broker.providers import PRESETS, Rule
-from broker.settings import ClientSettings
 
 Complaint = tuple[Place, str]
 

@@ -12,8 +12,8 @@ from broker.config.document import BROKEN, Complain, Place, Tree
 from broker.config.text import fault
 from broker.config.unknown import Kind, closest, nearest, unknown
 from broker.config.yaml12 import Fraction
-from broker.durations import Ahead, Duration, Wait
-from broker.settings import Settings
+from broker.core.durations import Ahead, Duration, Wait
+from broker.core.settings import Settings
 
 #: A value of the type asked for, or BROKEN.
 Made: TypeAlias = Any

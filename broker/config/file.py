@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from broker.config.document import Document
 from broker.config.yaml12 import parse
-from broker.errors import ConfigError
+from broker.core.errors import ConfigError
 
 MAX_BYTES = 1 << 20
 

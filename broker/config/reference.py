@@ -7,13 +7,13 @@ from broker.config.document import dotted
 from broker.config.environment import CONFIG, FORM, OVERRIDES, TOKENS
 from broker.config.resolve import DEFAULT_PATH
 from broker.config.schema import Schema, schema
-from broker.durations import Duration
+from broker.core.durations import Duration
 from broker.providers import PRESETS, Preset
 
 INTRODUCTION = f"""\
 # Configuration
 
-<!-- Written by `token-broker config schema --markdown`; change the descriptions in broker/settings.py instead. -->
+<!-- Written by `token-broker config schema --markdown`; change the descriptions in broker/core/settings.py instead. -->
 
 One YAML file, read once at start: `--config FILE`, else `${CONFIG}`, else `{DEFAULT_PATH}`; or [variables](#variables)
 and no file. `config/` holds an annotated example for each provider, `token-broker config show` prints what a file comes

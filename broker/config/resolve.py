@@ -14,8 +14,8 @@ from broker.config.file import ConfigFile
 from broker.config.interpolate import interpolate
 from broker.config.shorthand import expand
 from broker.config.unknown import nearest
-from broker.errors import ConfigError
-from broker.settings import Settings
+from broker.core.errors import ConfigError
+from broker.core.settings import Settings
 
 DEFAULT_PATH = "/etc/token-broker/config.yaml"
 

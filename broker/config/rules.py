@@ -6,8 +6,8 @@ from broker.config import addresses, caller_rules, client_rules, sink_rules, tok
 from broker.config.complaint import Complaint, each, once
 from broker.config.document import Place
 from broker.config.unknown import nearest
-from broker.durations import Duration
-from broker.settings import Limits, Settings
+from broker.core.durations import Duration
+from broker.core.settings import Limits, Settings
 
 #: Clients, and tokens, of one broker.
 MAX_SECTIONS = 1000

@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 import msgspec
 
 from broker.config.unknown import SHORTHAND, Kind
+from broker.core.settings import Assertion, ClientSettings, JwtBearer, Settings, TokenSettings
 from broker.providers import PRESETS
-from broker.settings import Assertion, ClientSettings, JwtBearer, Settings, TokenSettings
 
 Schema: TypeAlias = dict[str, Any]
 PLAIN: dict[type, Schema] = {

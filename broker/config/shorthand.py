@@ -2,8 +2,8 @@
 
 from broker.config.document import BROKEN, Document, Place, Tree
 from broker.config.presets import UNKNOWN, complete_client, complete_token, preset_of
-from broker.durations import Duration
-from broker.settings import Http
+from broker.core.durations import Duration
+from broker.core.settings import Http
 
 
 def expand(document: Document) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import msgspec
 import yaml
 
-from broker.settings import Settings
+from broker.core.settings import Settings
 
 HIDDEN = "(hidden)"
 #: In a URL, where brackets would be odd.

@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from broker.config.complaint import Complaint
 from broker.config.document import Place
-from broker.settings import ANONYMOUS, Settings, SinkSettings
+from broker.core.settings import ANONYMOUS, Settings, SinkSettings
 
 KEY_FILES = ("file", "kid_file", "passphrase_file", "certificate_file")
 #: Readers only, besides the owner.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from broker.config import addresses
 from broker.config.complaint import Complaint, broken, each, once, preset
 from broker.config.document import Place, dotted
+from broker.core.settings import ClientSettings, JwtBearer, TokenSettings
 from broker.providers import PRESETS
-from broker.settings import ClientSettings, JwtBearer, TokenSettings
 
 #: What an answer to a workload says anyway, and what no workload is to have (RFC 6749 section 5.1).
 MEMBERS = ("access_token", "token_type", "expires_in", "expires_at", "scope", "refresh_token", "id_token")

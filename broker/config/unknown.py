@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, get_args, get_origin
 
 import msgspec
 
-from broker.settings import ClientSettings, Http, KeySettings, Settings
+from broker.core.settings import ClientSettings, Http, KeySettings, Settings
 
 #: A type as `settings` annotates with it.
 Kind: TypeAlias = Any

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn, TypeAlias
 import yaml
 
 from broker.config.document import Document, Origin, Place, Tree
-from broker.errors import ConfigError
+from broker.core.errors import ConfigError
 
 #: PyYAML's own; its stubs know neither the marks of an event nor what loaders have in common.
 Event: TypeAlias = Any

@@ -2,9 +2,9 @@
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from broker.core.settings import KeySettings
 from broker.keys.files import read
 from broker.keys.parse import parse
-from broker.settings import KeySettings
 
 
 def is_sound(entry: KeySettings) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from broker.signer import Signer
+from broker.core.signer import Signer
 
 S = TypeVar("S", bound=Signer)
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from broker.errors import KeyFileError
+from broker.core.errors import KeyFileError
+from broker.core.settings import KeySettings
 from broker.keys.private import is_kid
-from broker.settings import KeySettings
 
 MAX_BYTES = 1 << 16
 #: Looks in a row that may find the files changed under us before the next poll has to try.

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from broker.errors import KeyFileError
+from broker.core.errors import KeyFileError
+from broker.core.settings import KeySettings
 from broker.keys.algorithms import choose
 from broker.keys.certificate import Certificate, parse_certificate
 from broker.keys.files import Content, Stamp, read, stamp
 from broker.keys.local import LocalSigner, seal
 from broker.keys.parse import parse
 from broker.keys.private import PrivateKey, UnusableError
-from broker.settings import KeySettings
 
 UNFORESEEN = "cannot be used: it is damaged in a way that was not foreseen; make or export it again"
 

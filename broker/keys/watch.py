@@ -7,16 +7,16 @@ from typing import NoReturn, TypeVar
 
 from msgspec import Struct
 
-from broker.errors import KeyFileError
-from broker.events import CertificateExpiring, KeyLoaded, KeyRefused, KeyRetired, Observer
+from broker.core.errors import KeyFileError
+from broker.core.events import CertificateExpiring, KeyLoaded, KeyRefused, KeyRetired, Observer
+from broker.core.settings import KeySettings
+from broker.core.signer import Signer
 from broker.keys.aside import Aside
 from broker.keys.certificate import Certificate
 from broker.keys.fallback import Slot, is_same
 from broker.keys.files import Stamp, paths, stamp
 from broker.keys.loading import Found, Loader
 from broker.keys.local import LocalSigner
-from broker.settings import KeySettings
-from broker.signer import Signer
 
 #: Seconds between two looks at the files' stamps.
 POLL = 2.0

@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry
 
-from broker.events import ClockMeasured, KeyAccepted, KeyFellBack, KeyLoaded, KeyRefused, KeyRetired
+from broker.core.events import ClockMeasured, KeyAccepted, KeyFellBack, KeyLoaded, KeyRefused, KeyRetired
 from broker.observers.counts import Counts, Durations, Labels, Levels
 
 REFRESH_BUCKETS: Final = (0.1, 0.5, 2.0, 10.0)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, structs
 
-from broker.diagnosis import Diagnosis
-from broker.events import (
+from broker.core.diagnosis import Diagnosis
+from broker.core.events import (
     CallerRefused,
     ClockMeasured,
     ConfigChanged,
@@ -22,7 +22,7 @@ from broker.events import (
     Refused,
     SinkFailed,
 )
-from broker.server_clock import NOISE
+from broker.oauth.server_clock import NOISE
 
 Level = Literal["debug", "info", "warning", "error"]
 Value = str | float | bool | list[str]

@@ -19,9 +19,9 @@ from typing import Protocol
 from cachetools import LRUCache
 from msgspec.structs import replace
 
-from broker.diagnosis import Diagnosis
-from broker.errors import place_of
-from broker.events import (
+from broker.core.diagnosis import Diagnosis
+from broker.core.errors import place_of
+from broker.core.events import (
     CallerLoaded,
     Event,
     HandedOut,
@@ -34,8 +34,8 @@ from broker.events import (
     SinkWritten,
     TokenExpired,
 )
+from broker.core.settings import Log as LogSettings
 from broker.observers.lines import FIXES, LINES_DROPPED, MINUTE, Level, Line, Value, diagnosed, line_of, timestamp
-from broker.settings import Log as LogSettings
 
 LOUDNESS: dict[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 #: How many different lines are remembered for their repetitions.

@@ -11,7 +11,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from broker import __version__
-from broker.events import (
+from broker.core.events import (
     ClockMeasured,
     ConfigChanged,
     Crashed,
@@ -29,10 +29,10 @@ from broker.events import (
     SinkFailed,
     SinkWritten,
 )
-from broker.heads import REFUSALS
+from broker.core.settings import ANONYMOUS, Settings, TokenSettings
+from broker.http_server.request_rules import REFUSALS
 from broker.observers.client_metrics import ClientMetrics
 from broker.observers.counts import Counts, Durations, Levels, Reading
-from broker.settings import ANONYMOUS, Settings, TokenSettings
 
 MAX_TIMED_ROUTES: Final = 2
 #: Pairs of route and code. 80 series with one token and one client, less 12 for the token, 15 for the client whose key

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from broker.providers.okta import OKTA
+from broker.providers.okta.preset import OKTA
 from broker.providers.preset import ES, PS, RS, Preset, Rule
 
 CLIENT_CREDENTIALS: Mapping[str, Preset] = {

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.admin.health import Health
-from broker.diagnosis import REASONS, Diagnosis, diagnose
-from broker.errors import NetworkError, RefusalError
-from broker.settings import TokenSettings
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.diagnosis import REASONS, Diagnosis
+from broker.core.errors import NetworkError, RefusalError
+from broker.core.settings import TokenSettings
+from broker.core.tokens import Token
+from broker.providers.diagnose import diagnose
+from broker.refresh.store import Store
 
 UNREACHABLE = diagnose(NetworkError("timeout", "idp.example:443", "timed out"))
 REFUSED = diagnose(RefusalError(401, "invalid_client", "who are you"))

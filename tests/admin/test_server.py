@@ -20,14 +20,15 @@ from broker.admin.health import Health
 from broker.admin.server import ROUTES, Admin, _is_ours
 from broker.admin.status import Sources
 from broker.admin.status.history import History
-from broker.diagnosis import Diagnosis, diagnose
-from broker.errors import RefusalError
-from broker.events import Event, Refused, Served
-from broker.listener import Listener
-from broker.settings import Admin as AdminSettings
-from broker.settings import Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.diagnosis import Diagnosis
+from broker.core.errors import RefusalError
+from broker.core.events import Event, Refused, Served
+from broker.core.settings import Admin as AdminSettings
+from broker.core.settings import Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
+from broker.core.tokens import Token
+from broker.http_server import Listener
+from broker.providers.diagnose import diagnose
+from broker.refresh.store import Store
 from raw_http import Answer, ask, get, wire
 
 REFUSED = diagnose(RefusalError(401, "invalid_client", "who are you"))

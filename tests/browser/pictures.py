@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from broker.errors import NetworkError, RefusalError
-from broker.events import ClockMeasured
-from broker.settings import Assertion, KeySettings, TokenSettings
+from broker.core.errors import NetworkError, RefusalError
+from broker.core.events import ClockMeasured
+from broker.core.settings import Assertion, KeySettings, TokenSettings
 from status_scenes import Scene, a_client, write_key
 
 KID = "2026-11-okta"

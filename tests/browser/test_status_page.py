@@ -11,10 +11,10 @@ import pytest_asyncio
 from joserfc.jwk import ECKey
 from playwright.async_api import Browser, expect
 
-from broker.app import Broker, running
+from broker.app.compose import Broker, running
+from broker.core.errors import NetworkError, RefusalError
+from broker.core.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
 from broker.devserver import DevServer, Fault
-from broker.errors import NetworkError, RefusalError
-from broker.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
 from browser.chromium import PATIENCE, chromium, opened
 from browser.pictures import five_tokens, trouble
 from programs.installed import needed

@@ -13,7 +13,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from broker.settings import Assertion, ClientSettings, Http, JwtBearer, KeySettings, TokenSettings
+from broker.core.settings import Assertion, ClientSettings, Http, JwtBearer, KeySettings, TokenSettings
 from check.far_servers import Authority
 from check.scene import Report, report
 from key_forms import jwk

@@ -11,14 +11,14 @@ from typing import Any
 from joserfc.jwk import ECKey, RSAKey
 from msgspec.structs import replace
 
-from broker.boot_clock import boot_clock
-from broker.check.as_json import as_json
-from broker.check.report import Step, passed
-from broker.check.run import check
-from broker.check.text import Paint, Printer, plain
+from broker.app.clock import boot_clock
+from broker.cli.check.as_json import as_json
+from broker.cli.check.report import Step, passed
+from broker.cli.check.run import check
+from broker.cli.check.text import Paint, Printer, plain
+from broker.core.durations import Duration
+from broker.core.settings import Assertion, ClientSettings, Http, KeySettings, Settings, TokenSettings
 from broker.devserver import DevServer
-from broker.durations import Duration
-from broker.settings import Assertion, ClientSettings, Http, KeySettings, Settings, TokenSettings
 
 CLIENT_ID = "0oa1b2c3d4"
 SCOPES = ("okta.users.read", "okta.groups.read")

@@ -23,7 +23,7 @@ NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 
 def paint(text: str, style: str) -> str:
-    """For `broker.check.text`: the style is marked, to be drawn by `drawn`."""
+    """For `broker.cli.check.text`: the style is marked, to be drawn by `drawn`."""
     return f"{OPEN}{style}{CLOSE}{text}{OPEN}{CLOSE}"
 
 

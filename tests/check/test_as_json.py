@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc import jwt
 
-from broker.check.report import Name, Status
+from broker.cli.check.report import Name, Status
+from broker.core.settings import Dpop, Http, KeySettings
 from broker.devserver import Fault
-from broker.settings import Dpop, Http, KeySettings
 from certificates import certificate_of, pem_of
 from check.far_servers import Authority, authorization_server
 from check.scene import Report, Scene, a_key, write

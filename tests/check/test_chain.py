@@ -4,9 +4,9 @@ import asyncio
 
 from msgspec.structs import replace
 
+from broker.core.durations import Ahead, Duration
+from broker.core.settings import Http, Refresh, TokenSettings
 from broker.devserver import Fault
-from broker.durations import Ahead, Duration
-from broker.settings import Http, Refresh, TokenSettings
 from check.scene import CLIENT_ID, SCOPES, Scene, a_key, report, write
 
 ALL = ["configuration", "key", "connection", "metadata", "clock", "token", "scopes"]

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from broker.check.report import defect
-from broker.commands._check import _checked
+from broker.cli.check.main import _checked
+from broker.cli.check.report import defect
 from broker.config.resolve import Configuration
-from broker.settings import ClientSettings, Settings
+from broker.core.settings import ClientSettings, Settings
 from check.scene import Scene, report
 
 

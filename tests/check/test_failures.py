@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from broker.check.peer import look, proxy_for
+from broker.cli.check.peer import look, proxy_for
+from broker.core.settings import Assertion, Dpop, Http, TokenSettings
 from broker.devserver import Fault
-from broker.settings import Assertion, Dpop, Http, TokenSettings
 from check.far_servers import DAY, Authority, authorization_server, nameless_server, page, tunnel
 from check.scene import CLIENT_ID, SCOPES, Report, Scene, a_key, report, write
 from raw_server import answers, http, raw_server

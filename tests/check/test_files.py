@@ -14,11 +14,11 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 
-from broker.check.files import Files
-from broker.check.heard import shown
-from broker.check.times import is_epoch, moment
+from broker.cli.check.files import Files
+from broker.cli.check.heard import shown
+from broker.cli.check.times import is_epoch, moment
+from broker.core.settings import Assertion, Http, KeySettings
 from broker.keys.watch import KeyFiles
-from broker.settings import Assertion, Http, KeySettings
 from certificates import certificate_of, pem_of, self_signed
 from check.scene import Scene, a_key, write
 from each_case import for_each
@@ -215,7 +215,7 @@ async def test_an_audience_that_lacks_a_slash_is_seen_before_anything_is_sent(sc
 async def test_key_files_that_cannot_be_read_in_time_are_a_failure(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("broker.check.files.PATIENCE", 0.0)
+    monkeypatch.setattr("broker.cli.check.files.PATIENCE", 0.0)
     found = await scene.check(offline=True)
     assert "the key files cannot be read within 0 s; is their volume still there?" in found.read
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from broker.core.durations import Duration
+from broker.core.settings import Assertion
+from broker.core.words import clean
 from broker.devserver import Fault
-from broker.diagnosis import REFUSALS, Row
-from broker.diagnosis.vocabulary import normal
-from broker.diagnosis.words import clean
-from broker.durations import Duration
-from broker.settings import Assertion
+from broker.providers.diagnose import REFUSALS
+from broker.providers.rows import Row, normal
 from check.scene import CLIENT_ID, Report, Scene, a_key, write
 from diagnosis import test_okta
 from diagnosis.refusals import SAID, Said

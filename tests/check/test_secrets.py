@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from broker.core.settings import Assertion, Http
 from broker.devserver import Fault
-from broker.settings import Assertion, Http
 from check.scene import Scene, a_key, write
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0LWFjY2Vzcy10b2tlbg.c2lnbmF0dXJl"

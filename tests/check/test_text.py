@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.check.report import Problem, Step
-from broker.check.text import lines, verdict
-from broker.check.times import length, span
-from broker.diagnosis import REFUSALS, Diagnosis, Row, diagnose
-from broker.errors import RefusalError
+from broker.cli.check.report import Problem, Step
+from broker.cli.check.text import lines, verdict
+from broker.cli.check.times import length, span
+from broker.core.diagnosis import Diagnosis
+from broker.core.errors import RefusalError
+from broker.providers.diagnose import REFUSALS, diagnose
+from broker.providers.rows import Row
 from each_case import for_each
 
 

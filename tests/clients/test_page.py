@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from broker.handout.proof import Wanted, parse_wanted
-from broker.settings import Dpop
+from broker.core.settings import Dpop
+from broker.workload_api.proofs import Wanted, parse_wanted
 from clients import test_envoy, test_snippets
 from clients.page import BLOCKS, SNIPPETS, TEXT
 from clients.stage import API, BROKER, SECRET_FILE

@@ -20,12 +20,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from broker.commands._demo import story, workload
-from broker.commands._demo.narrator import Narrator
-from broker.commands._demo.tally import Call, Tally
-from broker.commands._demo.workload import call
+from broker.cli.demo import story, workload
+from broker.cli.demo.narrator import Narrator
+from broker.cli.demo.tally import Call, Tally
+from broker.cli.demo.workload import call
+from broker.core.events import Crashed, KeyRefused, TokenExpired
 from broker.devserver import DevServer
-from broker.events import Crashed, KeyRefused, TokenExpired
 from e2e.processes import COMMAND, PATIENCE, Running, get, started
 
 SENTENCE = (

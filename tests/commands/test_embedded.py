@@ -2,8 +2,8 @@ import tempfile
 
 import pytest
 
-from broker.commands._embedded import embedded
-from broker.errors import ConfigError
+from broker.cli.embedded import embedded
+from broker.core.errors import ConfigError
 from told_events import settings
 
 

@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner
 
-from broker.commands import healthcheck
-from broker.commands.healthcheck import command, url_of
+from broker.cli import healthcheck
+from broker.cli.healthcheck import command, url_of
 from broker.config.resolve import DEFAULT_PATH
-from broker.listener import Listener
-from broker.settings import Admin
+from broker.core.settings import Admin
+from broker.http_server import Listener
 
 CONFIG = """
 {admin}

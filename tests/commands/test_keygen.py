@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from broker import settings
 from broker.__main__ import cli
-from broker.commands.keygen import ALGORITHMS, ASSUMED
+from broker.cli.keygen import ALGORITHMS, ASSUMED
 from broker.config.resolve import load
+from broker.core import settings
 from broker.keys.algorithms import FITTING
 from broker.keys.parse import parse
 from key_forms import private_members

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from broker.commands.token import LARGEST
-from broker.diagnosis import Act, Diagnosis
-from broker.events import HandedOut
+from broker.cli.token import LARGEST
+from broker.core.diagnosis import Act, Diagnosis
+from broker.core.events import HandedOut
+from broker.core.settings import CallerSettings
 from broker.keys.generate import proof_signer
-from broker.settings import CallerSettings
 from desk import SECRET, Desk, open_desk
 from raw_server import answers, http, raw_server
 
 CALLER = "reports-0123456789abcdef"
 HEAVY = (
     *("aiohttp", "asyncio", "authlib", "joserfc", "cryptography", "msgspec", "yaml", "prometheus_client", "rich"),
-    *("broker.settings", "importlib.metadata", "cachetools"),
+    *("broker.core.settings", "importlib.metadata", "cachetools"),
 )
 
 

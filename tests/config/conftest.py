@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from broker.config import resolve
-from broker.errors import ConfigError
-from broker.settings import Settings
+from broker.core.errors import ConfigError
+from broker.core.settings import Settings
 from configurations import Complaints, Load
 
 

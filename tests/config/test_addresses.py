@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.config import addresses
-from broker.handout.places import place_of
+from broker.core.proof_target import place_of
 from each_case import for_each
 
 

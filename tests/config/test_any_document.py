@@ -16,9 +16,9 @@ from broker.config import resolve
 from broker.config.rules import warnings
 from broker.config.schema import schema
 from broker.config.show import HIDDEN, show
-from broker.errors import ConfigError
+from broker.core.errors import ConfigError
+from broker.core.settings import ALGORITHMS, Settings
 from broker.providers import PRESETS
-from broker.settings import ALGORITHMS, Settings
 
 Tree = Any
 CONFIG = Path(__file__).parents[2] / "config"

@@ -6,8 +6,8 @@ import pytest
 
 from broker.config import resolve
 from broker.config.rules import warnings
-from broker.errors import ConfigError
-from broker.settings import Settings
+from broker.core.errors import ConfigError
+from broker.core.settings import Settings
 from configurations import OKTA, Complaints, spoilt
 
 SCOPES = "scopes: [okta.users.read]"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.settings import Assertion
+from broker.core.settings import Assertion
 from configurations import GENERIC, OKTA, Complaints, Load, spoilt
 from each_case import for_each
 

@@ -6,7 +6,7 @@ import pytest
 
 from broker.config import resolve
 from broker.config.file import MAX_BYTES, ConfigFile, present, read
-from broker.errors import ConfigError
+from broker.core.errors import ConfigError
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from broker.config.rules import warnings
-from broker.settings import Dpop, JwtBearer, TokenSettings
+from broker.core.settings import Dpop, JwtBearer, TokenSettings
 from configurations import GENERIC, OKTA, Load, spoilt
 
 SALESFORCE = """\

@@ -6,9 +6,9 @@ import pytest
 
 from broker.config import resolve
 from broker.config.rules import warnings
-from broker.durations import Duration
-from broker.errors import ConfigError
-from broker.settings import Http, KeySettings
+from broker.core.durations import Duration
+from broker.core.errors import ConfigError
+from broker.core.settings import Http, KeySettings
 from configurations import GENERIC, OKTA, Complaints, Load, spoilt
 
 FORM = {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.config.yaml12 import LOADER, MAX_VALUES, Fraction, Loader, parse
-from broker.errors import ConfigError
+from broker.core.errors import ConfigError
 from each_case import for_each
 
 LOADERS = [LOADER, yaml.SafeLoader]

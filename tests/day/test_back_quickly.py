@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.core.events import TokenExpired
 from broker.devserver import DevServer, Fault
-from broker.events import TokenExpired
 from day.virtual_day import EPOCH, HOUR, MINUTE, Day, a_day
 
 pytestmark = pytest.mark.looptime

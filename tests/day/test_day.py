@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.core.events import ClockMeasured, KeyLoaded, Refreshed, RefreshFailed, TokenExpired
 from broker.devserver import Fault
-from broker.events import ClockMeasured, KeyLoaded, Refreshed, RefreshFailed, TokenExpired
 from day.virtual_day import DAY, HOUR, MINUTE, Day, a_day, write_key
 
 pytestmark = pytest.mark.looptime

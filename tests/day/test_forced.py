@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.core.events import Refreshed, RefreshForced
 from broker.devserver import Fault
-from broker.events import Refreshed, RefreshForced
 from day.virtual_day import HOUR, MINUTE, Day, a_day
 
 pytestmark = pytest.mark.looptime

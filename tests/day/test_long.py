@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from broker.core.events import Refreshed, RefreshFailed
 from broker.devserver import Fault
-from broker.events import Refreshed, RefreshFailed
 from day.virtual_day import DAY, HOUR, MINUTE, a_day, write_key
 
 pytestmark = [pytest.mark.looptime, pytest.mark.slow]

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from broker.events import KeyAccepted, KeyFellBack, KeyLoaded, RefreshFailed
+from broker.core.events import KeyAccepted, KeyFellBack, KeyLoaded, RefreshFailed
 from day.virtual_day import DAY, HOUR, MINUTE, Day, a_day, write_key
 
 pytestmark = pytest.mark.looptime

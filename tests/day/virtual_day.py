@@ -14,11 +14,21 @@ from typing import TypeVar
 import aiohttp
 from joserfc.jwk import ECKey
 
-from broker.app import Broker, running
+from broker.app.compose import Broker, running
+from broker.core.durations import Ahead
+from broker.core.events import Event
+from broker.core.settings import (
+    Admin,
+    Api,
+    Assertion,
+    ClientSettings,
+    Dpop,
+    KeySettings,
+    Refresh,
+    Settings,
+    TokenSettings,
+)
 from broker.devserver import DevServer
-from broker.durations import Ahead
-from broker.events import Event
-from broker.settings import Admin, Api, Assertion, ClientSettings, Dpop, KeySettings, Refresh, Settings, TokenSettings
 
 EPOCH = 1_795_000_000.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

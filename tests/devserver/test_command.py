@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 from joserfc.jwk import ECKey, OKPKey
 
-from broker.commands.dev_server import command
+from broker.cli.dev_server import command
 from broker.devserver import DevServer
 from devserver_client import Asker, Prover, Reply, public
 
-START = "from broker.commands.dev_server import command; command()"
+START = "from broker.cli.dev_server import command; command()"
 Start = Callable[..., "Running"]
 
 
@@ -220,7 +220,7 @@ def test_a_url_is_not_fetched_before_it_is_needed(start: Start) -> None:
 
 def test_reading_the_command_imports_nothing_heavy() -> None:
     program = (
-        "import sys; import broker.commands.dev_server; "
+        "import sys; import broker.cli.dev_server; "
         "print({'aiohttp', 'asyncio', 'joserfc', 'cryptography', 'msgspec'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from broker.diagnosis import Act
+from broker.core.diagnosis import Act
 
 
 @dataclass(frozen=True)

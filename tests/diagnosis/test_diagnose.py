@@ -5,8 +5,8 @@ from typing import get_args
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from broker.diagnosis import REASONS, ROWS, STARTING, Act, diagnose
-from broker.errors import (
+from broker.core.diagnosis import REASONS, Act
+from broker.core.errors import (
     BrokerError,
     ConfigError,
     DiscoveryError,
@@ -19,6 +19,7 @@ from broker.errors import (
     ReplyFault,
     SecretFileError,
 )
+from broker.providers.diagnose import ROWS, STARTING, diagnose
 from each_case import for_each
 
 SENTENCES = [sentence for row in ROWS for sentence in row.says]

@@ -1,7 +1,8 @@
 """Okta's answers as its documentation lists them, against what the broker makes of them."""
 
-from broker.diagnosis import Act, diagnose
-from broker.errors import RefusalError
+from broker.core.diagnosis import Act
+from broker.core.errors import RefusalError
+from broker.providers.diagnose import diagnose
 from each_case import for_each
 
 REFUSED_CLIENTS = [

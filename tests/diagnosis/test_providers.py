@@ -1,7 +1,7 @@
 """What others than Okta answer, against what the broker makes of it."""
 
-from broker.diagnosis import diagnose
-from broker.errors import RefusalError
+from broker.core.errors import RefusalError
+from broker.providers.diagnose import diagnose
 from diagnosis.refusals import SAID, Said
 from each_case import for_each
 

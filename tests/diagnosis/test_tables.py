@@ -7,12 +7,14 @@ from typing import get_args
 import msgspec
 import pytest
 
-from broker.diagnosis import REASONS, REFUSALS, ROWS, STARTING, Act, Diagnosis, Reason, Row, diagnose, oauth
-from broker.diagnosis.network import NETWORK, SENTENCES
-from broker.diagnosis.transport import DISCOVERY, REPLY
-from broker.errors import NetworkError, NetworkFault, RefusalError
-from broker.providers import PRESETS
-from broker.settings import ClientSettings, TokenSettings
+from broker.core.diagnosis import REASONS, Act, Diagnosis, Reason
+from broker.core.errors import NetworkError, NetworkFault, RefusalError
+from broker.core.settings import ClientSettings, TokenSettings
+from broker.providers import PRESETS, general
+from broker.providers.diagnose import REFUSALS, ROWS, STARTING, diagnose
+from broker.providers.faults import DISCOVERY, REPLY
+from broker.providers.network import NETWORK, SENTENCES
+from broker.providers.rows import Row
 from each_case import for_each
 from reasons_page import ACTS, page
 
@@ -22,7 +24,7 @@ TEXTS = [text for row in ROWS for text in (row.cause, row.fix)] + [STARTING.caus
 STEPS = [step for row in ROWS for step in row.steps]
 #: What must suit every server there is.
 GENERAL = (
-    *(oauth.TOO_MANY, *oauth.SENTENCES, oauth.SERVER_FAULT, *oauth.CODES, *oauth.STATUSES, oauth.UNKNOWN),
+    *(general.TOO_MANY, *general.SENTENCES, general.SERVER_FAULT, *general.CODES, *general.STATUSES, general.UNKNOWN),
     *(*NETWORK.values(), *DISCOVERY.values(), *REPLY.values()),
 )
 NAMES = (

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from broker.diagnosis import diagnose
-from broker.errors import BrokerError, RefusalError, ReplyError
+from broker.core.errors import BrokerError, RefusalError, ReplyError
+from broker.providers.diagnose import diagnose
 from each_case import for_each
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from broker.durations import Ahead
-from broker.schedule import lead, refresh_at
-from broker.tokens import Token
+from broker.core.durations import Ahead
+from broker.core.tokens import Token
+from broker.refresh.schedule import lead, refresh_at
 from docs.examples import Object, Render, examples, first_template, first_values
 from docs.pages import GUIDE, ROOT, Block, all_blocks, inline_code, pages, prose, tables
 from each_case import for_each

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from broker.diagnosis import diagnose
-from broker.errors import RefusalError
+from broker.core.errors import RefusalError
 from broker.providers import PRESETS
+from broker.providers.diagnose import diagnose
 from docs.getting_started import FOLDER, Report, comparable, configurations, guides, reports, said
 from docs.pages import Block, anchors, prose, tables
 from docs.provider_stage import Tree

@@ -130,10 +130,10 @@ async def test_last_line_of_a_crash_reaches_a_reader_that_is_late(tmp_path: Path
     file = config(tmp_path, issuer="http://127.0.0.1:9")
     code = f"""
 import sys
-from broker.commands import _serve
+from broker.cli import serve
 def broken(*_):
     raise ZeroDivisionError("s3cret")
-_serve.warnings = broken
+serve.warnings = broken
 sys.argv = ["token-broker", "run", "--config", {str(file)!r}]
 from broker.__main__ import main
 main()

@@ -320,7 +320,7 @@ async def test_no_secret_is_in_its_output_or_metrics(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="platform: only Linux has prctl(2)")
 def test_the_process_cannot_dump_core_or_be_looked_into() -> None:
-    code = "import ctypes, resource; from broker.daemon import harden; harden();"
+    code = "import ctypes, resource; from broker.app.daemon import harden; harden();"
     code += "print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "(0, 0) 0"

@@ -266,7 +266,7 @@ PR_CAPBSET_DROP, CAPABILITIES = 24, 64
 CRASH = """
 import os, resource
 resource.setrlimit = lambda *_: None
-from broker.daemon import harden
+from broker.app.daemon import harden
 harden()
 os.abort()
 """

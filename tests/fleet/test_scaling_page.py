@@ -11,8 +11,8 @@ from benchmarks.fleet import plots
 from benchmarks.fleet.page import BLOCK, BLOCKS, PAGE, filled, load
 from benchmarks.fleet.record import Record
 from benchmarks.fleet.scenarios import PODS, Scenarios
+from broker.core.settings import Startup
 from broker.observers.metrics import Metrics
-from broker.settings import Startup
 from told_events import a_busy_week, settings
 
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.fleet.server import GRANTING, Server, Spell
-from broker.transport import Reply, retry_after
+from broker.http_client.transport import Reply, retry_after
 
 
 def outcomes(server: Server, *times: float) -> list[str]:

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.durations import Duration
-from broker.events import Crashed, Refused
-from broker.heads import REFUSALS
-from broker.listener import Listener
-from broker.listener.connection import Connection
-from broker.settings import CallerSettings, Limits
+from broker.core.durations import Duration
+from broker.core.events import Crashed, Refused
+from broker.core.settings import CallerSettings, Limits
+from broker.http_server import Listener
+from broker.http_server.connection import Connection
+from broker.http_server.request_rules import REFUSALS
 from desk import Desk
 from fuzz.entitled import CALLER, CANARY, EMPTY, LONGEST_BODY, OPEN, TOKENS, USERS, Request, candidates
 from fuzz.strangers import GOOD, TRACES, Conversation, built, conversations, requests

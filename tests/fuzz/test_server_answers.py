@@ -16,19 +16,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.diagnosis import diagnose
-from broker.discovery import parse_metadata
-from broker.errors import BrokerError
-from broker.events import Event
-from broker.fan_out import FanOut
+from broker.app.fan_out import FanOut
+from broker.core.errors import BrokerError
+from broker.core.events import Event
+from broker.core.settings import Dpop, Settings
+from broker.core.settings import Log as LogSettings
+from broker.http_client.transport import MAX_WAIT, Reply
+from broker.oauth.discovery import parse_metadata
+from broker.oauth.reply import MAX_LIFETIME, MAX_SCOPE, SCOPE, parse_reply
 from broker.observers.log import Log
 from broker.observers.metrics import Metrics
-from broker.refresher import Refresher
-from broker.settings import Dpop, Settings
-from broker.settings import Log as LogSettings
-from broker.store import Store
-from broker.token_endpoint import MAX_LIFETIME, MAX_SCOPE, SCOPE, parse_reply
-from broker.transport import MAX_WAIT, Reply
+from broker.providers.diagnose import diagnose
+from broker.refresh.refresher import Refresher
+from broker.refresh.store import Store
 from fuzz.hostile import ISSUER, MEMBERS, Answer, answers, bodies, streams
 from grant.stage import TOKEN, a_stage
 from raw_server import raw_server

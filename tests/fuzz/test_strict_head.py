@@ -10,10 +10,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
 from multidict import CIMultiDict, MultiMapping
 
-from broker.handout.guard import Guard
-from broker.handout.head import Head
-from broker.handout.strict_head import HeadPattern, deciding_fields
-from broker.settings import Limits
+from broker.core.settings import Limits
+from broker.workload_api.guard import Guard
+from broker.workload_api.head import Head
+from broker.workload_api.strict_head import HeadPattern, deciding_fields
 
 HEADS = 200 * int(os.environ.get("FUZZ_EXAMPLES", "25"))
 LIMITS = [Limits(), Limits(line=256, field=256), Limits(fields=8)]

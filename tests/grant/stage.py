@@ -12,11 +12,11 @@ from urllib.parse import parse_qs
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from broker import client
+from broker.app import client
+from broker.core.durations import Duration
+from broker.core.events import Event
+from broker.core.settings import Assertion, ClientSettings, Http, KeySettings, TokenSettings
 from broker.devserver import DevServer
-from broker.durations import Duration
-from broker.events import Event
-from broker.settings import Assertion, ClientSettings, Http, KeySettings, TokenSettings
 from raw_server import answers, http, raw_server
 
 TOKEN = TokenSettings(client="c", scopes=("read", "write"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.errors import RefusalError, SecretFileError
+from broker.core.errors import RefusalError, SecretFileError
 from grant.stage import GOOD, TOKEN, a_stage, form_of
 from raw_server import answers, http, raw_server
 

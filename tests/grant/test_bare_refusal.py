@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from broker.diagnosis import Diagnosis, diagnose
-from broker.errors import RefusalError
-from broker.settings import TokenSettings
+from broker.core.diagnosis import Diagnosis
+from broker.core.errors import RefusalError
+from broker.core.settings import TokenSettings
+from broker.providers.diagnose import diagnose
 from grant.stage import TOKEN, Stage, a_stage, form_of
 from raw_server import RawServer, http, raw_server
 

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.errors import SecretFileError
-from broker.grant.credential import REFUSED_FOR, KeyOrder, read_assertion
+from broker.core.errors import SecretFileError
+from broker.core.signer import Signer
 from broker.keys.local import seal
 from broker.keys.private import PrivateKey
-from broker.signer import Signer
+from broker.oauth.key_selection import REFUSED_FOR, KeyOrder, read_assertion
 
 
 def a_signer(kid: str) -> Signer:

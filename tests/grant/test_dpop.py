@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from broker.core.errors import RefusalError, ReplyError
+from broker.core.settings import Dpop
 from broker.devserver import Fault
-from broker.errors import RefusalError, ReplyError
-from broker.grant.binding import MAX_AGE, Binding
-from broker.settings import Dpop
+from broker.oauth.dpop_binding import MAX_AGE, Binding
 from grant.stage import GOOD, TOKEN, a_stage, with_dev_server
 from key_forms import segments, verifies
 from raw_server import answers, http, raw_server

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from broker.core.errors import RefusalError
+from broker.core.events import KeyAccepted, KeyFellBack
 from broker.devserver import Fault
-from broker.errors import RefusalError
-from broker.events import KeyAccepted, KeyFellBack
 from grant.stage import TOKEN, Stage, with_dev_server, with_two_keys
 
 BARE = {"error": "invalid_client"}

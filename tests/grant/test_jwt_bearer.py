@@ -8,7 +8,7 @@ import pytest
 from joserfc import jwt
 from msgspec.structs import replace
 
-from broker.settings import Assertion, JwtBearer, TokenSettings
+from broker.core.settings import Assertion, JwtBearer, TokenSettings
 from grant.stage import GOOD, a_stage, form_of
 from raw_server import answers, http, raw_server
 

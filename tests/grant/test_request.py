@@ -10,13 +10,13 @@ import pytest
 from joserfc.jwk import ECKey
 from msgspec.structs import replace
 
+from broker.core.durations import Duration
+from broker.core.errors import CoolingError, KeyFileError, NetworkError, RefusalError, ReplyError, SecretFileError
+from broker.core.events import ClockMeasured
+from broker.core.settings import Assertion, KeySettings, TokenSettings
 from broker.devserver import Fault
-from broker.diagnosis import diagnose
-from broker.durations import Duration
-from broker.errors import CoolingError, KeyFileError, NetworkError, RefusalError, ReplyError, SecretFileError
-from broker.events import ClockMeasured
 from broker.keys.watch import KeyFiles
-from broker.settings import Assertion, KeySettings, TokenSettings
+from broker.providers.diagnose import diagnose
 from grant.stage import GOOD, TOKEN, a_stage, sent, with_dev_server
 from raw_server import answers, http, raw_server
 

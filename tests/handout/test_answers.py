@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.handout.answers import Problem, failure, preferred
+from broker.workload_api.answers import Problem, failure, preferred
 from each_case import for_each
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.handout.budget import LONGEST, SHORTEST, Budget
+from broker.refresh.budget import LONGEST, SHORTEST, Budget
 
 
 def taken_at(budget: Budget, seconds: range) -> list[int]:

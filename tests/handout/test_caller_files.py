@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.handout import caller_files
-from broker.handout.caller_files import CallerFileError, create, digest, read
+from broker.workload_api.callers import secrets
+from broker.workload_api.callers.secrets import CallerFileError, create, digest, read
 from key_volume import Volume
 
 ONE, OTHER = b"0123456789abcdef", b"another-secret-of-a-caller"
@@ -150,4 +150,4 @@ def test_where_no_file_can_be_made_the_directory_is_to_blame(tmp_path: Path) -> 
 
 
 def test_a_secret_is_long_enough_for_what_is_demanded_of_one() -> None:
-    assert caller_files.MADE_BYTES * 2 >= caller_files.SHORTEST
+    assert secrets.MADE_BYTES * 2 >= secrets.SHORTEST

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.errors import ConfigError
-from broker.events import CallerLoaded, CallerRefused, Event
-from broker.handout.callers import PATIENCE, POLL, Callers, Denied
-from broker.settings import ANONYMOUS, CallerSettings, TokenSettings
+from broker.core.errors import ConfigError
+from broker.core.events import CallerLoaded, CallerRefused, Event
+from broker.core.settings import ANONYMOUS, CallerSettings, TokenSettings
+from broker.workload_api.callers.registry import PATIENCE, POLL, Callers, Denied
 from key_volume import Volume
 
 A1, A2, B1, C1 = (f"{name}-0123456789abcdef" for name in ("a1", "a2", "b1", "c1"))

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.core.settings import CallerSettings
 from broker.keys.generate import proof_signer
-from broker.settings import CallerSettings
 from desk import MARK, Desk, open_desk
 from raw_http import Answer, Wire, get, wire
 

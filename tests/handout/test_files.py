@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.events import Event, SinkCleared, SinkFailed, SinkWritten
-from broker.handout.files import Sink
-from broker.settings import SinkSettings
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.events import Event, SinkCleared, SinkFailed, SinkWritten
+from broker.core.settings import SinkSettings
+from broker.core.tokens import Token
+from broker.refresh.store import Store
+from broker.workload_api.sinks import Sink
 
 EPOCH = 1_800_000_000.0
 NAME = "users-api"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from broker.durations import Duration
-from broker.errors import NetworkError
-from broker.handout.first_token import FirstToken
-from broker.handout.forced import Waiters
+from broker.core.durations import Duration
+from broker.core.errors import NetworkError
+from broker.workload_api.first_token import FirstToken
+from broker.workload_api.forced import Waiters
 from desk import Desk, open_desk
 from raw_http import Answer, get, wire
 

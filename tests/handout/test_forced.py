@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import pytest
 
-from broker.errors import NetworkError, RefusalError
-from broker.events import Event, RefreshFailed, RefreshForced
-from broker.handout.forced import MARGIN, Forced, Waiters
-from broker.refresher import Refresher
-from broker.settings import TokenSettings
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.errors import NetworkError, RefusalError
+from broker.core.events import Event, RefreshFailed, RefreshForced
+from broker.core.settings import TokenSettings
+from broker.core.tokens import Token
+from broker.refresh.refresher import Refresher
+from broker.refresh.store import Store
+from broker.workload_api.forced import MARGIN, Forced, Waiters
 
 pytestmark = pytest.mark.looptime
 EPOCH = 1_795_000_000.0

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from broker.handout.guard import BROWSER, CONTENT_TYPE, FORWARDED, HOST, METADATA, MOST_HOSTS, TARGET, Guard
-from broker.handout.head import Head
-from broker.handout.routes import ROUTES
-from broker.heads import FORWARDING_FIELDS, REFUSALS, Refusal
+from broker.http_server.request_rules import FORWARDING_FIELDS, REFUSALS, Refusal
+from broker.workload_api.guard import BROWSER, CONTENT_TYPE, FORWARDED, HOST, METADATA, MOST_HOSTS, TARGET, Guard
+from broker.workload_api.head import Head
+from broker.workload_api.routes import ROUTES
 from each_case import for_each
 
 PATH = "/v1/tokens/users-api"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey
 
-from broker.app import running
-from broker.boot_clock import boot_clock
+from broker.app.clock import boot_clock
+from broker.app.compose import running
+from broker.core.events import Event, RefreshForced
+from broker.core.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
 from broker.devserver import DevServer, Fault
-from broker.events import Event, RefreshForced
-from broker.settings import Admin, Api, Assertion, ClientSettings, KeySettings, Settings, TokenSettings
 from raw_http import Answer, ask, get
 
 MANY = 1000

@@ -13,19 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from broker.events import Event, HandedOut, Refused
-from broker.handout.answers import Problem
-from broker.handout.callers import Callers
-from broker.handout.first_token import FirstToken
-from broker.handout.forced import Waiters
-from broker.handout.head import Head
-from broker.handout.oauth import FORM, TokenEndpoint, read
-from broker.handout.tokens import Tokens
-from broker.heads import FORWARDING_FIELDS
-from broker.refresher import Refresher
-from broker.settings import CallerSettings, TokenSettings
-from broker.store import Store
-from broker.tokens import Token
+from broker.core.events import Event, HandedOut, Refused
+from broker.core.settings import CallerSettings, TokenSettings
+from broker.core.tokens import Token
+from broker.http_server.request_rules import FORWARDING_FIELDS
+from broker.refresh.refresher import Refresher
+from broker.refresh.store import Store
+from broker.workload_api.answers import Problem
+from broker.workload_api.callers.registry import Callers
+from broker.workload_api.first_token import FirstToken
+from broker.workload_api.forced import Waiters
+from broker.workload_api.head import Head
+from broker.workload_api.oauth import token_endpoint
+from broker.workload_api.oauth.token_endpoint import FORM, TokenEndpoint, read
+from broker.workload_api.tokens import Tokens
 
 EPOCH = 1_800_000_000.0
 ACCESS = "eyJ.s3cret-access-token.sig"
@@ -308,9 +309,7 @@ def test_every_secret_survives_both_ways_of_basic(secret: str, make: Any) -> Non
 
 
 def test_every_description_keeps_to_the_characters_of_the_rfc() -> None:
-    from broker.handout import oauth  # noqa: PLC0415 - its constants are what is tested
-
-    problems = [value for value in vars(oauth).values() if isinstance(value, Problem)]
+    problems = [value for value in vars(token_endpoint).values() if isinstance(value, Problem)]
     assert len(problems) > 5
     for problem in problems:
         assert not set('"\\') & set(problem.description)

@@ -16,10 +16,10 @@ from openapi_spec_validator import validate
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from broker.handout import routes
-from broker.handout.proof import PER_SECOND
+from broker.core.settings import CallerSettings, Limits
 from broker.keys.generate import proof_signer
-from broker.settings import CallerSettings, Limits
+from broker.workload_api import routes
+from broker.workload_api.proofs import PER_SECOND
 from desk import Desk, open_desk
 from raw_http import Answer, get, wire
 

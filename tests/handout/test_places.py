@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from broker.handout.places import Place, is_same, place_of
+from broker.core.proof_target import Place, is_same, place_of
 from each_case import for_each
 
 ENDPOINT = "https://acme.okta.com/oauth2/v1/token"

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.dpop import LONGEST_NONCE
-from broker.events import HandedOut, Refused
-from broker.handout.answers import Problem
-from broker.handout.proof import PER_SECOND, Allowance, Wanted, parse_wanted
+from broker.core.events import HandedOut, Refused
+from broker.core.settings import CallerSettings
 from broker.keys.generate import proof_signer
-from broker.settings import CallerSettings
+from broker.oauth.dpop import LONGEST_NONCE
+from broker.workload_api.answers import Problem
+from broker.workload_api.proofs import PER_SECOND, Allowance, Wanted, parse_wanted
 from desk import MARK, SECRET, Desk, open_desk
 from key_forms import segments, verifies
 from raw_http import Answer, ask, get, wire

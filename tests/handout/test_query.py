@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.handout.answers import Problem
-from broker.handout.query import MOST_WAIT, Query, parse_query
+from broker.workload_api.answers import Problem
+from broker.workload_api.v1.query import MOST_WAIT, Query, parse_query
 from each_case import for_each
 
 KNOWN = "Known: wait, min_ttl."

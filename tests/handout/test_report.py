@@ -6,8 +6,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.handout.answers import Problem
-from broker.handout.report import UNREADABLE, Report, fingerprint, parse_report
+from broker.workload_api.answers import Problem
+from broker.workload_api.v1.report import UNREADABLE, Report, fingerprint, parse_report
 from each_case import for_each
 
 TOKEN = "eyJ.s3cret-access-token.sig"

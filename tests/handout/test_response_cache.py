@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from broker.events import Crashed, HandedOut, Served
-from broker.handout.guard import Guard
-from broker.handout.head import DECIDING_FIELDS, Head
-from broker.handout.response_cache import LARGEST_BODY, MOST_DECISIONS
-from broker.listener import Peer
-from broker.settings import CallerSettings
+from broker.core.events import Crashed, HandedOut, Served
+from broker.core.settings import CallerSettings
+from broker.http_server import Peer
+from broker.workload_api.guard import Guard
+from broker.workload_api.head import DECIDING_FIELDS, Head
+from broker.workload_api.response_cache import LARGEST_BODY, MOST_DECISIONS
 from desk import MARK, Desk, open_desk
 from raw_http import Wire, get, wire
 

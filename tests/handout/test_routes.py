@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.handout.routes import (
+from broker.workload_api.routes import (
     DEFAULT,
     OAUTH,
     OAUTH_METADATA,

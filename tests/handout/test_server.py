@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from broker.diagnosis import Act, Diagnosis
-from broker.durations import Duration
-from broker.events import Refused, Served
-from broker.handout.server import ROUTES
-from broker.settings import Limits
+from broker.core.diagnosis import Act, Diagnosis
+from broker.core.durations import Duration
+from broker.core.events import Refused, Served
+from broker.core.settings import Limits
+from broker.workload_api.server import ROUTES
 from desk import MARK, SECRET, Desk, open_desk
 from raw_http import ask, get, wire
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from broker.handout.strict_head import LONGEST_HEAD, HeadPattern, deciding_fields
-from broker.settings import Limits
+from broker.core.settings import Limits
+from broker.workload_api.strict_head import LONGEST_HEAD, HeadPattern, deciding_fields
 from desk import MARK
 from raw_http import get
 

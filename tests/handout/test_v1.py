@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from broker.errors import NetworkError
-from broker.events import HandedOut, RefreshForced, Refused
-from broker.handout.routes import DEFAULT
-from broker.handout.v1 import Asked
-from broker.settings import ANONYMOUS, CallerSettings
+from broker.core.errors import NetworkError
+from broker.core.events import HandedOut, RefreshForced, Refused
+from broker.core.settings import ANONYMOUS, CallerSettings
+from broker.workload_api.routes import DEFAULT
+from broker.workload_api.v1.api import Asked
 from desk import MARK, SECRET, Desk, open_desk
 from programs.installed import needed
 from raw_http import Answer, ask, get, wire

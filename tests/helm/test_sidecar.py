@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from broker.durations import Wait
+from broker.core.durations import Wait
 from helm.chart import CHART, Major, of_kind, parsed, refusal, text
 from helm.scenarios import ATTACHED, attached, scenario, sidecar, workload
 from helm.snippets import chart_of, printed

@@ -11,27 +11,18 @@ from typing import Any
 
 import pytest
 
-from broker.app import Broker, running
-from broker.assertion import make_assertion
-from broker.diagnosis import diagnose
-from broker.discovery import Discovery
-from broker.errors import RefusalError
-from broker.events import Event, KeyLoaded, Refreshed, RefreshFailed, ScopeReduced
-from broker.grant import Grant
-from broker.grant.form import ASSERTION_TYPE
+from broker.app.compose import Broker, running
+from broker.core.errors import RefusalError
+from broker.core.events import Event, KeyLoaded, Refreshed, RefreshFailed, ScopeReduced
+from broker.core.settings import Admin, Api, Assertion, ClientSettings, Http, KeySettings, Settings, TokenSettings
+from broker.http_client.transport import Transport
 from broker.keys.watch import KeyFiles
-from broker.settings import (
-    Admin,
-    Api,
-    Assertion,
-    ClientSettings,
-    Http,
-    KeySettings,
-    Settings,
-    TokenSettings,
-)
-from broker.token_endpoint import parse_reply
-from broker.transport import Transport
+from broker.oauth import Grant
+from broker.oauth.assertion import make_assertion
+from broker.oauth.discovery import Discovery
+from broker.oauth.form import ASSERTION_TYPE
+from broker.oauth.reply import parse_reply
+from broker.providers.diagnose import diagnose
 from interop.provider import Client, Provider, new_key, public_jwks, write_private_jwk
 
 ALGORITHMS = ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"]

@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 from msgspec.structs import replace
 
-from broker.diagnosis import diagnose
-from broker.durations import Duration
-from broker.errors import RefusalError
-from broker.settings import Dpop, TokenSettings
+from broker.core.durations import Duration
+from broker.core.errors import RefusalError
+from broker.core.settings import Dpop, TokenSettings
+from broker.providers.diagnose import diagnose
 from devserver_client import Prover, ath
 from e2e.processes import Running, started
 from interop.provider import Client, Provider, running

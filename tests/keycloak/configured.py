@@ -11,13 +11,13 @@ from typing import Any
 import aiohttp
 import yaml
 
-from broker import client
+from broker.app import client
 from broker.config import resolve
-from broker.errors import RefusalError
-from broker.events import Event
-from broker.grant import Grant
-from broker.settings import TokenSettings
-from broker.tokens import Token
+from broker.core.errors import RefusalError
+from broker.core.events import Event
+from broker.core.settings import TokenSettings
+from broker.core.tokens import Token
+from broker.oauth import Grant
 from keycloak.server import SCOPE, Client, Keycloak
 
 Json = dict[str, Any]

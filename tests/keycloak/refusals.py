@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from broker.diagnosis import Act, Reason
+from broker.core.diagnosis import Act, Reason
 from keycloak import mistakes
 from keycloak.mistakes import Asked, audience, bound, changed, registered, sent, with_form, with_jwk
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from broker.diagnosis import diagnose
-from broker.errors import RefusalError
+from broker.core.errors import RefusalError
+from broker.providers.diagnose import diagnose
 from keycloak.refusals import REFUSALS, Refusal
 
 

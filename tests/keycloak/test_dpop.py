@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from broker.diagnosis import diagnose
+from broker.providers.diagnose import diagnose
 from e2e.processes import Running, get, started
 from keycloak.configured import a_grant, config_file
 from keycloak.mistakes import a_bound_client

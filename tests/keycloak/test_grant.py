@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from broker.diagnosis import diagnose
-from broker.errors import DiscoveryError
-from broker.events import ClockMeasured, KeyFellBack, ScopeReduced
+from broker.core.errors import DiscoveryError
+from broker.core.events import ClockMeasured, KeyFellBack, ScopeReduced
+from broker.providers.diagnose import diagnose
 from interop.provider import new_key, write_private_jwk
 from keycloak.configured import a_grant, config_file
 from keycloak.in_front import in_front

@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from broker.events import Event, KeyLoaded, KeyRefused
+from broker.core.events import Event, KeyLoaded, KeyRefused
+from broker.core.settings import KeySettings
 from broker.keys.parse import parse, parse_public
 from broker.keys.private import Holder, UnusableError
 from broker.keys.watch import KeyFiles
-from broker.settings import KeySettings
 from each_case import for_each
 from key_forms import an_assertion, native, pem, private_members, public_members, segments, verifies
 

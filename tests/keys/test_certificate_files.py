@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.events import CertificateExpiring, KeyLoaded
+from broker.core.events import CertificateExpiring, KeyLoaded
+from broker.core.settings import KeySettings
 from broker.keys.certificate import DAY
 from broker.keys.watch import KeyFiles
-from broker.settings import KeySettings
 from certificates import certificate_of, pem_of
 from key_forms import an_assertion, native, pem, public_members, segments, verifies
 from key_volume import Volume

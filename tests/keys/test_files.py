@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.errors import KeyFileError
+from broker.core.errors import KeyFileError
+from broker.core.settings import KeySettings
 from broker.keys.files import MAX_BYTES, read, stamp
-from broker.settings import KeySettings
 from key_volume import Volume
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from broker.settings import KeySettings
+from broker.core.settings import KeySettings
 from key_forms import native
 from keys.watched import Watched, replace, text, until, watched
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.events import KeyLoaded, KeyRetired
+from broker.core.events import KeyLoaded, KeyRetired
+from broker.core.settings import KeySettings
+from broker.core.signer import Signer
 from broker.keys.watch import KeyFiles
-from broker.settings import KeySettings
-from broker.signer import Signer
 from key_forms import native, pem
 from keys.watched import Watched, quiet_minutes, replace, text, until, watched
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from broker.errors import KeyFileError
-from broker.events import KeyLoaded
+from broker.core.errors import KeyFileError
+from broker.core.events import KeyLoaded
+from broker.core.settings import KeySettings
 from broker.keys.files import stamp
-from broker.settings import KeySettings
 from key_forms import (
     PASSPHRASE,
     an_assertion,

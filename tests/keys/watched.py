@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from broker.events import CertificateExpiring, Event, KeyLoaded, KeyRefused, KeyRetired
+from broker.core.events import CertificateExpiring, Event, KeyLoaded, KeyRefused, KeyRetired
+from broker.core.settings import KeySettings
 from broker.keys.watch import KeyFiles
-from broker.settings import KeySettings
 from key_forms import jwk
 
 

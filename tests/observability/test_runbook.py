@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from broker.diagnosis import REASONS
-from broker.events import Event
+from broker.core.diagnosis import REASONS
+from broker.core.events import Event
 from observability.dashboard import panels
 from observability.rules import ROOT, alerts
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from broker.core.events import Refreshed
 from broker.devserver import Fault
-from broker.events import Refreshed
 from day.virtual_day import DAY, EPOCH, HOUR, MINUTE, a_day, write_key
 from observability.rules import unit_tested
 from observability.virtual_scrapes import scraped

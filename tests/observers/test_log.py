@@ -16,9 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from broker.diagnosis import diagnose
-from broker.errors import RefusalError
-from broker.events import (
+from broker.core.errors import RefusalError
+from broker.core.events import (
     CallerLoaded,
     CallerRefused,
     CertificateExpiring,
@@ -45,9 +44,10 @@ from broker.events import (
     TokenExpired,
     Warned,
 )
+from broker.core.settings import Log as LogSettings
 from broker.observers.lines import LEVELS
 from broker.observers.log import LibraryHandler, Log, stdout
-from broker.settings import Log as LogSettings
+from broker.providers.diagnose import diagnose
 from told_events import SIGNATURE, TIMEOUT, failed, key_loaded, refreshed
 
 #: 2026-11-23T19:33:20.250Z on the wall, and another time on the boot-time clock.

@@ -17,8 +17,8 @@ from prometheus_client.samples import Sample
 
 import broker
 from broker.admin.server import ROUTES as ADMIN_ROUTES
-from broker.diagnosis import REASONS
-from broker.events import (
+from broker.core.diagnosis import REASONS
+from broker.core.events import (
     ClockMeasured,
     ConfigChanged,
     Event,
@@ -34,11 +34,11 @@ from broker.events import (
     SinkWritten,
     TokenExpired,
 )
-from broker.handout.server import ROUTES as API_ROUTES
-from broker.heads import REFUSALS
+from broker.core.settings import Api, CallerSettings, Settings, TokenSettings
+from broker.http_server.request_rules import REFUSALS
 from broker.observers.counts import Counts, Durations, Levels
 from broker.observers.metrics import MAX_CALLERS, REQUEST_BUCKETS, Metrics
-from broker.settings import Api, CallerSettings, Settings, TokenSettings
+from broker.workload_api.server import ROUTES as API_ROUTES
 from programs.installed import needed
 from told_events import REFUSED_KEY, SIGNATURE, a_busy_week, failed, key_loaded, refreshed, settings
 

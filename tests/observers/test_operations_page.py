@@ -6,7 +6,7 @@ from pathlib import Path
 
 from broker.admin.health import OK
 from broker.admin.server import ROUTES as ADMIN_ROUTES
-from broker.events import (
+from broker.core.events import (
     CallerLoaded,
     CallerRefused,
     CertificateExpiring,
@@ -33,11 +33,11 @@ from broker.events import (
     TokenExpired,
     Warned,
 )
-from broker.handout.server import ROUTES as API_ROUTES
-from broker.heads import REFUSALS
+from broker.core.tokens import EXPIRED
+from broker.http_server.request_rules import REFUSALS
 from broker.observers.lines import LINES_DROPPED, line_of
 from broker.observers.metrics import MAX_CODES, Metrics
-from broker.tokens import EXPIRED
+from broker.workload_api.server import ROUTES as API_ROUTES
 from told_events import a_busy_week, failed, key_loaded, refreshed, settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()

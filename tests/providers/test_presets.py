@@ -6,9 +6,9 @@ from typing import Literal, get_args
 
 import pytest
 
-from broker.durations import Duration
+from broker.core.durations import Duration
+from broker.core.settings import ALGORITHMS, ClientSettings, JwtBearer, TokenSettings
 from broker.providers import PRESETS, Key
-from broker.settings import ALGORITHMS, ClientSettings, JwtBearer, TokenSettings
 from each_case import for_each
 from providers.written import load, text, whole
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from broker.config import resolve
-from broker.errors import ConfigError
-from broker.settings import ClientSettings, Settings
+from broker.core.errors import ConfigError
+from broker.core.settings import ClientSettings, Settings
 
 ISSUERS = {
     "okta": "https://acme.okta.com",

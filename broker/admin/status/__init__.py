@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from broker.admin.health import Health
 from broker.admin.status.history import History
+from broker.core.settings import Settings
+from broker.http_server import web
 from broker.keys.watch import KeyState
-from broker.listener import web
-from broker.settings import Settings
-from broker.store import Store
+from broker.refresh.store import Store
 
 HEADERS = {
     "Vary": "Accept",

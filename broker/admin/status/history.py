@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import ClassVar, Final
 
-from broker.events import (
+from broker.core.events import (
     ClockMeasured,
     ConfigChanged,
     Crashed,

@@ -23,7 +23,7 @@ from broker.admin.status.marks import icon, mark
 from broker.admin.status.sentences import LEVELS, SYMBOLS
 from broker.admin.status.snapshot import ClientStatus, KeyStatus, Snapshot, TokenStatus
 from broker.admin.status.words import address, clock, printable, rfc3339, scopes, span
-from broker.diagnosis import Diagnosis
+from broker.core.diagnosis import Diagnosis
 from broker.providers import PRESETS
 
 #: More tokens than this are shown closer together.

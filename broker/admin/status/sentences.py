@@ -5,7 +5,7 @@ from typing import Final, Literal, TypeAlias
 
 from broker.admin.status.snapshot import ClientStatus, KeyStatus, SinkStatus, Snapshot, Standing, TokenStatus
 from broker.admin.status.words import ago, clock, names, number, printable, span
-from broker.server_clock import NOISE
+from broker.oauth.server_clock import NOISE
 
 #: How loud: all is well, the broker is about to do it, somebody should look, workloads notice it.
 Level: TypeAlias = Literal["good", "wait", "warn", "bad"]

@@ -7,12 +7,13 @@ from enum import Enum
 from broker.admin.health import TokenState
 from broker.admin.status import Sources
 from broker.admin.status.history import History, SinkHistory
-from broker.diagnosis import STARTING, Diagnosis
-from broker.events import ClockMeasured, Refreshed
+from broker.core.diagnosis import Diagnosis
+from broker.core.events import ClockMeasured, Refreshed
+from broker.core.settings import ClientSettings, TokenSettings
+from broker.core.tokens import Token
 from broker.keys.watch import KeyState
-from broker.schedule import lead, refresh_at
-from broker.settings import ClientSettings, TokenSettings
-from broker.tokens import Token
+from broker.providers.diagnose import STARTING
+from broker.refresh.schedule import lead, refresh_at
 
 #: Characters of a granted scope that are looked at: it has no bound of its own but that of the answer.
 LONGEST_SCOPE = 1 << 14

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from broker.admin.status.snapshot import TokenStatus
-from broker.diagnosis.words import clean, one_line
+from broker.core.words import clean, one_line
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

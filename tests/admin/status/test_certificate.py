@@ -7,7 +7,7 @@ import pytest
 
 from broker.admin.status import html as page
 from broker.admin.status import sentences, text
-from broker.settings import KeySettings, TokenSettings
+from broker.core.settings import KeySettings, TokenSettings
 from certificates import certificate_of, pem_of
 from key_forms import native, pem
 from status_scenes import NOW, WALL_AHEAD, Scene, a_client

@@ -11,9 +11,9 @@ from msgspec.structs import replace
 
 from broker.admin.status import html
 from broker.admin.status.sentences import SYMBOLS
-from broker.errors import NetworkError, RefusalError
-from broker.events import ClockMeasured, KeyRefused, Listening, SinkFailed, Warned
-from broker.settings import KeySettings, SinkSettings, TokenSettings
+from broker.core.errors import NetworkError, RefusalError
+from broker.core.events import ClockMeasured, KeyRefused, Listening, SinkFailed, Warned
+from broker.core.settings import KeySettings, SinkSettings, TokenSettings
 from status_scenes import Scene, a_client, one_token, write_key
 
 DOWN = NetworkError("connect", "idp.example:443", "Connection refused")

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from broker.app import Broker, running
-from broker.settings import Admin, Api, Assertion, ClientSettings, Http, KeySettings, Settings, TokenSettings
+from broker.app.compose import Broker, running
+from broker.core.settings import Admin, Api, Assertion, ClientSettings, Http, KeySettings, Settings, TokenSettings
 from key_forms import PASSPHRASE, in_form, jwk, native
 from raw_http import ask, get
 from raw_server import RawServer, Script, answers, http, raw_server

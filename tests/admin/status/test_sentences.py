@@ -6,8 +6,8 @@ import pytest
 
 from broker.admin.status import sentences
 from broker.admin.status.snapshot import Standing
-from broker.errors import KeyFileError, NetworkError, RefusalError
-from broker.events import (
+from broker.core.errors import KeyFileError, NetworkError, RefusalError
+from broker.core.events import (
     ClockMeasured,
     ConfigChanged,
     Crashed,
@@ -17,7 +17,7 @@ from broker.events import (
     SinkWritten,
     Warned,
 )
-from broker.settings import KeySettings, SinkSettings, TokenSettings
+from broker.core.settings import KeySettings, SinkSettings, TokenSettings
 from status_scenes import Scene, a_client, one_token, write_key
 
 DOWN = NetworkError("connect", "idp.example:443", "Connection refused")

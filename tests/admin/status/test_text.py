@@ -6,9 +6,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from broker.admin.status import text
-from broker.errors import RefusalError
-from broker.events import ConfigChanged, SinkFailed, SinkWritten, Warned
-from broker.settings import KeySettings, SinkSettings, TokenSettings
+from broker.core.errors import RefusalError
+from broker.core.events import ConfigChanged, SinkFailed, SinkWritten, Warned
+from broker.core.settings import KeySettings, SinkSettings, TokenSettings
 from browser.pictures import five_tokens, trouble
 from status_scenes import Scene, a_client, one_token, write_key
 

@@ -1,0 +1,45 @@
+"""The token that flows through the broker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from broker.core.signer import Signer
+
+#: A token this close to its expiry, in seconds, is not worth handing out: it would die on its way to the API.
+LAST_SECONDS = 5.0
+#: Why there is no token when one ran out and no attempt to replace it has failed yet: the machine was asleep.
+EXPIRED = "expired"
+#: Of a short-lived token only this share of the lifetime is given up instead.
+LAST_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """One access token as the authorization server granted it (RFC 6749 section 5.1).
+
+    `issued_at` is the moment before the request was sent, in seconds of the broker's boot-time clock, so that a slow
+    answer can only make the token look older than it is. `lifetime` is `expires_in`, at least one second. `proof_key`
+    is the key that a DPoP token is bound to (RFC 9449 section 5). `extra` are further members of the answer. `remarks`
+    are sentences about what is odd in the answer and was accepted all the same.
+    """
+
+    access_token: str = field(repr=False)
+    token_type: Literal["Bearer", "DPoP"]
+    scope: str
+    issued_at: float
+    lifetime: float
+    refresh_in: float | None = None
+    proof_key: Signer | None = field(default=None, repr=False)
+    extra: Mapping[str, object] = field(default_factory=dict, repr=False)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def expires_at(self) -> float:
+        """When the server stops accepting it, on the clock of `issued_at`."""
+        return self.issued_at + self.lifetime
+
+    @property
+    def usable_until(self) -> float:
+        """From here on it counts as expired everywhere: hand-out, readiness, store."""
+        return self.expires_at - min(LAST_SECONDS, LAST_SHARE * self.lifetime)

@@ -1,1 +1,0 @@
-"""The workload API: hands the tokens that wait in the store to the processes beside the broker."""

@@ -1,0 +1,1 @@
+"""Requests to servers: transport, trust, proxies, and the one reader of JSON that servers send."""

@@ -1,0 +1,1 @@
+"""Okta: its preset, and its refusals by what they are about."""

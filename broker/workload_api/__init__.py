@@ -1,0 +1,1 @@
+"""The workload API: serves the current tokens to the processes beside the broker."""

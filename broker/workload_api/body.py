@@ -1,0 +1,34 @@
+"""The body of a request, bounded in size and time."""
+
+import asyncio
+
+from aiohttp import HttpVersion11
+
+from broker.core.settings import Limits
+from broker.http_server import web
+from broker.http_server.connection import MALFORMED
+from broker.workload_api.answers import Problem
+
+BROKEN = Problem(400, "invalid_request", MALFORMED)
+
+
+async def read_body(request: web.BaseRequest, limits: Limits) -> bytes | Problem:
+    """The whole body, or why it cannot be had; after that the connection has to close."""
+    too_large = Problem(413, "content_too_large", f"A body may have {limits.body} bytes.")
+    if (request.content_length or 0) > limits.body:
+        return too_large
+    if request.version == HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the final answer is still to come
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.body_timeout):
+            async for part in request.content.iter_any():
+                body += part
+                if len(body) > limits.body:
+                    return too_large
+    except TimeoutError:
+        return Problem(408, "request_timeout", f"A body may take {limits.body_timeout:g} s.")
+    except web.RequestPayloadError:
+        return BROKEN
+    return bytes(body)

@@ -1,0 +1,94 @@
+"""Who may not even ask: decisions over a request's head, as metadata services take them. No I/O.
+
+A workload asks directly, knows one header, and is no browser. A server tricked into a request (SSRF) sets no header of
+the attacker's choice, a proxy leaves traces, and a web page cannot help naming itself.
+"""
+
+from collections.abc import Collection, Sequence
+
+from broker.http_server.request_rules import FORWARDING_FIELDS, Refusal, host_permitted, is_path
+from broker.workload_api.head import Head
+from broker.workload_api.routes import OAUTH, is_v1
+
+
+def _forbidden(reason: str, description: str) -> Refusal:
+    return Refusal(status=403, error="forbidden", reason=reason, description=description)
+
+
+TARGET = _forbidden(
+    "target",
+    "The request line must hold a path, not a URL. Clients send URLs to an HTTP proxy; exempt the broker from it: "
+    "NO_PROXY=localhost,127.0.0.1",
+)
+HOST = _forbidden(
+    "host",
+    "There must be one Host header, with localhost or a loopback address. To be reached by another name, add that "
+    "name to api.allowed_hosts in the broker's configuration.",
+)
+#: By the field that gives the proxy away.
+FORWARDED = {
+    name: _forbidden("forwarded", f"The request carries {name}, so a proxy passed it on. Ask the broker directly.")
+    for name in FORWARDING_FIELDS
+}
+BROWSER = _forbidden(
+    "browser",
+    "The request carries Origin or Sec-Fetch-Site, so a web page caused it. Tokens are not for browsers; ask from a "
+    "server process, without these headers.",
+)
+METADATA = _forbidden("metadata_header", 'Add the header "Metadata: true" to the request.')
+CONTENT_TYPE = Refusal(
+    status=415,
+    error="unsupported_media_type",
+    reason="content_type",
+    description='A POST needs the header "Content-Type: application/json".',
+)
+#: Permitted values of `Host` that are remembered: the first ones.
+MOST_HOSTS = 64
+
+
+class Guard:
+    """Judges heads by the configuration's rules; the description of a refusal never repeats what was sent."""
+
+    def __init__(self, *, require_header: bool, allowed_hosts: Collection[str]) -> None:
+        self._require_header = require_header
+        self._known: set[str] = set()
+        self._allowed = frozenset(name.lower() for name in allowed_hosts)
+
+    def __call__(self, method: str, target: str, head: Head, *, over_unix: bool) -> Refusal | None:
+        """The first rule the head breaks, or `None`.
+
+        `target` is the request target as it was sent, not decoded. A Unix socket has no name that could be rebound, so
+        `Host` means nothing there. What a proxy passed on to the token endpoint is left to that face to judge: it
+        answers FORWARDED unless a caller's secret came with it.
+        """
+        if not is_path(target):
+            return TARGET
+        path = target.partition("?")[0]
+        if not over_unix and not self._permits(head.values("host")):
+            return HOST
+        if head.forwarded and path != OAUTH.label:
+            return FORWARDED[head.forwarded]
+        if head.browser:
+            return BROWSER
+        return self._of_v1(method, head) if is_v1(path) else None
+
+    def _permits(self, hosts: Sequence[str]) -> bool:
+        """By the rule for `Host`, which clients of one machine give the same few values to judge."""
+        if len(hosts) == 1 and hosts[0] in self._known:
+            return True
+        permitted = host_permitted(hosts, allowed=self._allowed)
+        if permitted and len(self._known) < MOST_HOSTS:
+            self._known.add(hosts[0])
+        return permitted
+
+    def _of_v1(self, method: str, head: Head) -> Refusal | None:
+        if self._require_header and not _is(head.values("metadata"), "true"):
+            return METADATA
+        if method == "POST" and not _is([v.partition(";")[0] for v in head.values("content-type")], "application/json"):
+            return CONTENT_TYPE
+        return None
+
+
+def _is(values: Sequence[str], expected: str) -> bool:
+    """Whether a field was sent once, with this value in any case."""
+    return len(values) == 1 and values[0].strip().lower() == expected

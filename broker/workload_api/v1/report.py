@@ -1,0 +1,47 @@
+"""The body of `POST /v1/tokens/{name}/rejected`: which token an API did not accept. No I/O."""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from broker.workload_api.answers import Problem
+from broker.workload_api.json_body import members_of
+from broker.workload_api.v1.query import invalid
+
+FINGERPRINT: Final = re.compile(r"[0-9a-f]{12}")
+UNREADABLE: Final = invalid(
+    'The body must be {"access_token": "…"}, or {"fingerprint": "…"} with the first 12 hex digits of its SHA-256'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The token itself, or its fingerprint."""
+
+    access_token: str = field(default="", repr=False)
+    fingerprint: str = ""
+
+    def means(self, access_token: str) -> bool:
+        """Whether it is about this token."""
+        if self.fingerprint:
+            return hmac.compare_digest(self.fingerprint, fingerprint(access_token))
+        said = self.access_token.encode(errors="surrogatepass")  # JSON can say half a surrogate pair
+        return hmac.compare_digest(said, access_token.encode())
+
+
+def fingerprint(access_token: str) -> str:
+    """What names a token without giving it away."""
+    return hashlib.sha256(access_token.encode()).hexdigest()[:12]
+
+
+def parse_report(body: bytes) -> Report | Problem:
+    """One JSON object with one of the two members and nothing else."""
+    match members_of(body):
+        case {"access_token": str(token), **other} if token and not other:
+            return Report(access_token=token)
+        case {"fingerprint": str(digits), **other} if FINGERPRINT.fullmatch(digits) and not other:
+            return Report(fingerprint=digits)
+        case _:
+            return UNREADABLE
