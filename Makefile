@@ -25,17 +25,19 @@ demo: $(RUNTIME) ## See it work: a token kept fresh for a minute (SECONDS=0: unt
 
 # Branch coverage doubles the time of the tests, so only COVERAGE=1 collects it, and `coverage` judges the sum of all groups.
 COVERED = $(if $(COVERAGE),--cov --cov-report= --cov-fail-under=0 $(1))
-PYTEST = $(BIN)/pytest -n 2 --dist worksteal --durations 10
+PYTEST = $(BIN)/pytest --durations 10
+PARALLEL = -n 2 --dist worksteal
 
 test: $(DEV) ## Run the tests that need no further program, in 3 minutes
-	$(PYTEST) -m "not slow and not interop" $(call COVERED)
+	$(PYTEST) $(PARALLEL) -m "not slow and not interop and not alone" $(call COVERED)
 
-test-all: test ## Run `test`, then long proofs, browsers, Helm, containers, snippets of the documents, new clones
-	$(PYTEST) -m "slow and not interop" $(call COVERED,--cov-append)
-	FUZZ_EXAMPLES=50 $(PYTEST) tests/fuzz
+test-all: test ## Run `test`, then long proofs, floods, browsers, Helm, containers, snippets of the documents, new clones
+	$(PYTEST) $(PARALLEL) -m "slow and not interop" $(call COVERED,--cov-append)
+	$(PYTEST) -m alone $(call COVERED,--cov-append)
+	FUZZ_EXAMPLES=50 $(PYTEST) $(PARALLEL) tests/fuzz
 
 interop: $(DEV) ## Run the tests with real authorization servers that others wrote
-	$(PYTEST) -m interop $(call COVERED,--cov-append)
+	$(PYTEST) $(PARALLEL) -m interop $(call COVERED,--cov-append)
 
 coverage: $(DEV) ## Judge the branch coverage of the groups that ran before with COVERAGE=1
 	$(BIN)/coverage report

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 GROUPS = {
     **dict.fromkeys(("interop", "keycloak"), "interop"),
     **dict.fromkeys(("browser", "clients", "docs", "fresh", "helm", "image", "observability"), "slow"),
+    "neighbours": "alone",
 }
 #: How the reason of a skip begins that no installation can cure, and that CI therefore permits.
 PERMITTED = ("platform: ", "rights: ")

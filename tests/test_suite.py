@@ -37,7 +37,9 @@ MODULE = "import pytest\npytest.skip('curl is missing', allow_module_level=True)
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makeconftest((HERE / "conftest.py").read_text())
-    pytester.makeini("[pytest]\nmarkers =\n  slow:\n  interop:\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makeini(
+        "[pytest]\nmarkers =\n  slow:\n  interop:\n  alone:\nasyncio_default_fixture_loop_scope = function\n"
+    )
     return pytester
 
 
@@ -54,7 +56,7 @@ def test_skip_without_permitted_reason_fails_in_ci(suite: pytest.Pytester, monke
 @for_each(
     ("selection", "selected"),
     [
-        ("not slow and not interop", ["test_unit"]),
+        ("not slow and not interop and not alone", ["test_unit"]),
         ("slow and not interop", ["test_chart", "test_long"]),
         ("interop", ["test_keycloak"]),
     ],

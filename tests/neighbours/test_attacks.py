@@ -8,10 +8,7 @@ import pytest
 from benchmarks.neighbours.attacks import ATTACKS, Attack
 from benchmarks.neighbours.run import Outcome, attacked, staged
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="platform: memory is read from /proc")
 #: Seconds within which probes, scrapes and hand-outs are answered, and MiB of memory, under any attack.
 WORST, MOST = 2.0, 100.0
 SECONDS = 2.0
