@@ -33,7 +33,7 @@ test: $(DEV) ## Run the tests that need no further program, in 3 minutes
 
 test-all: test ## Run `test`, then long proofs, floods, browsers, Helm, containers, snippets of the documents, new clones
 	$(PYTEST) $(PARALLEL) -m "slow and not interop" $(call COVERED,--cov-append)
-	$(PYTEST) -m alone $(call COVERED,--cov-append)
+	$(PYTEST) -m alone
 	FUZZ_EXAMPLES=50 $(PYTEST) $(PARALLEL) tests/fuzz
 
 interop: $(DEV) ## Run the tests with real authorization servers that others wrote

@@ -207,6 +207,16 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     assert (server.handled, server.cached) == ([], ["GET /a", "GET /b"] * 2)
 
 
+async def test_client_that_pipelines_leaves_others_their_turn() -> None:
+    server = Server()
+    async with connected(server) as one, wire(f"127.0.0.1:{one.writer.get_extra_info('peername')[1]}") as other:
+        await ask(other, get("/b"))
+        await one.send(get("/a") * 100)
+        assert await ask(other, get("/b")) == b"GET /b "
+        assert server.cached.count("GET /a") < 50
+        assert [(await one.answer()).body for _ in range(100)] == [b"GET /a "] * 100
+
+
 async def test_the_beginning_of_the_next_request_belongs_to_that() -> None:
     server = Server()
     async with connected(server) as one:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Seconds for a client that was refused in mid-sentence to read why, and for one that said its last to be answered.
 LINGER_SECONDS = 2.0
 #: Lines of a request beyond its fields: chunks, two lines each, and trailers. Each chunk costs 1.5 µs, however small.
-BODY_LINES = 1024
+BODY_LINES = 512
 #: What the objects made of a line (a header field, a chunk) take beside its bytes.
 LINE_COST = 256
 
@@ -81,8 +81,9 @@ class BoundedHandler(PooledHandler):
             if self.answer_from_cache(data[:end]):
                 self._stop_timer()
                 self._release()
-            else:
-                self._feed(data[:end])
+                self._postpone(data[end:])
+                return b""
+            self._feed(data[:end])
             return data[end:]
         if _is_no_head(data):
             self._begun = b""
@@ -112,6 +113,16 @@ class BoundedHandler(PooledHandler):
             self._since = self._loop.time()
             self._timer = self._loop.call_later(self._door.limits.head_timeout, self._head_overdue)
         self._charge(added)
+
+    def _postpone(self, data: bytes) -> None:
+        """Leave what a client pipelines to the next turn of the event loop, so that other connections get theirs."""
+        if data:
+            self._begun = data
+            self._since = self._loop.time()
+            self._charge(len(data))
+            if len(data) > self._door.limits.head:
+                self._pause_transport_reading()
+            self._loop.call_soon(self._proceed)
 
     def _refuse_head(self) -> None:
         self._begun = b""
@@ -214,7 +225,7 @@ class BoundedHandler(PooledHandler):
             self.receive(data)
         if len(self._begun) <= self._door.limits.head:
             self._resume()
-        if self._ended and not self._is_answering:
+        if self._ended and not self._is_answering and END not in self._begun:
             self.force_close()
 
 

@@ -19,7 +19,7 @@ from broker.core.errors import place_of
 from broker.core.events import Crashed, Observer
 from broker.core.settings import Limits
 from broker.http_server import web
-from broker.http_server.bounded import LINGER_SECONDS, BoundedHandler
+from broker.http_server.bounded import END, LINGER_SECONDS, BoundedHandler
 from broker.http_server.caching_handler import FindResponse
 from broker.http_server.pool import ByteBudget, Pool
 
@@ -51,7 +51,7 @@ class Connection(BoundedHandler):
         self._stop_timer()
         # It may as well have gone for good: who waits for a token is not waited for long.
         self._timer = self._loop.call_later(LINGER_SECONDS, self.force_close)
-        return self._is_answering
+        return self._is_answering or END in self._begun
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
