@@ -20,7 +20,7 @@ from broker.providers.faults import (
     UNEXPECTED,
 )
 from broker.providers.network import NETWORK, SENTENCES
-from broker.providers.okta.request import REDUCED as REDUCED_BY_OKTA
+from broker.providers.okta import REDUCED as REDUCED_BY_OKTA
 from broker.providers.rows import Row
 
 ACTS = {

@@ -1,7 +1,32 @@
-"""What Auth0 says: limits of machine-to-machine tokens, and refusals under `access_denied`."""
+"""Preset, rate limits and refusals of Auth0."""
 
 from broker.core.diagnosis import Act
+from broker.providers.preset import Preset, Rule
 from broker.providers.rows import Row
+
+# auth0.com: authenticate-with-private-key-jwt; algorithms: the Management API's ClientCredentialAlgorithmEnum.
+PRESET = Preset(
+    title="Auth0",
+    client={"algorithms": ["RS256", "RS384", "PS256"], "assertion": {"audience": "issuer"}},
+    max_lifetime=300.0,
+    rules=(
+        Rule(
+            key="issuer",
+            pattern=r".*/",
+            reason="Auth0's issuer ends with a slash, https://TENANT.auth0.com/, and is compared with it",
+        ),
+        Rule(
+            key="assertion.audience",
+            pattern=r"(?!token_endpoint$).*",
+            reason="Auth0 expects its issuer, https://TENANT.auth0.com/; leave it out",
+        ),
+        Rule(
+            key="audience",
+            pattern=r".+",
+            reason="Auth0 has to be told which API the token is for; write the API's identifier",
+        ),
+    ),
+)
 
 #: https://auth0.com/docs: fine-grained M2M token quotas, and the monthly one of the subscription.
 LIMITS = (

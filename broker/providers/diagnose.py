@@ -1,9 +1,6 @@
 """A refusal -> who must act, cause, fix.
 
-`vocabulary` has the words, `words` what may be shown of a text that others wrote. The tables: `okta_keys`,
-`okta_client`, `okta_request`, `okta_dpop`, `entra`, `keycloak`, `auth0`, `smart`, `hydra`, `maskinporten`, `nhs`,
-`google`, `salesforce`, `docusign`; `oauth` for what anybody's server may answer; `network` and `transport` for what is
-no refusal. A further provider is a further table in `REFUSALS`, before the general rows.
+`registry` has the rows for refusals, provider by provider; `network` and `faults` those for all other errors.
 """
 
 from typing import Final
@@ -23,19 +20,7 @@ from broker.core.errors import (
     root_of,
 )
 from broker.core.words import LOOKED_AT, bounded, clean, one_line, without
-from broker.providers import (
-    auth0,
-    docusign,
-    entra,
-    general,
-    google,
-    hydra,
-    keycloak,
-    maskinporten,
-    nhs,
-    salesforce,
-    smart,
-)
+from broker.providers import okta
 from broker.providers.clock_offset import is_bare, with_offset
 from broker.providers.faults import (
     CERTIFICATE_ENDS,
@@ -50,7 +35,7 @@ from broker.providers.faults import (
     UNEXPECTED,
 )
 from broker.providers.network import NETWORK, SENTENCES
-from broker.providers.okta import client, dpop, keys, request
+from broker.providers.registry import REFUSALS
 from broker.providers.rows import Row, normal
 
 __all__ = [
@@ -71,37 +56,6 @@ __all__ = [
     "scopes_reduced",
 ]
 
-#: The first row that fits a refusal is its diagnosis: 429 is a limit whatever else it says, a sentence that is known
-#: tells more than a 5xx, a 5xx more than a code, a code more than a status.
-REFUSALS: Final = (
-    *request.LIMITS,
-    *auth0.LIMITS,
-    general.TOO_MANY,
-    *keys.ROWS,
-    *client.ROWS,
-    *request.ROWS,
-    *dpop.ROWS,
-    *entra.ROWS,
-    *keycloak.ROWS,
-    *auth0.ROWS,
-    *hydra.ROWS,
-    *maskinporten.ROWS,
-    *nhs.ROWS,
-    *google.ROWS,
-    *salesforce.ROWS,
-    *docusign.ROWS,
-    *salesforce.GENERAL,
-    *general.SENTENCES,
-    request.FAULT,
-    general.SERVER_FAULT,
-    request.UNAVAILABLE,
-    *smart.ROWS,
-    *general.CODES,
-    *general.STATUSES,
-    general.NO_ERROR,
-    general.UNKNOWN,
-)
-
 #: Every row of every table, for the documentation and its test.
 ROWS: Final = (
     *(row for rows in SENTENCES.values() for row in rows),
@@ -111,7 +65,7 @@ ROWS: Final = (
     KEY_FILE,
     SECRET_FILE,
     *REFUSALS,
-    request.REDUCED,
+    okta.REDUCED,
     REDUCED,
     CLOCKS_APART,
     CERTIFICATE_ENDS,
@@ -155,7 +109,7 @@ def defect(error: BaseException) -> Diagnosis:
 
 def scopes_reduced(*, provider: str = "generic") -> Diagnosis:
     """For a token that was granted with less than was asked for."""
-    return _diagnosis(request.REDUCED if provider in request.REDUCED.providers else REDUCED)
+    return _diagnosis(okta.REDUCED if provider in okta.REDUCED.providers else REDUCED)
 
 
 def clocks_apart() -> Diagnosis:

@@ -1,7 +1,28 @@
-"""What DocuSign says to the JWT grant: one word each."""
+"""Preset and refusals of DocuSign's JWT grant; each refusal is one word."""
 
 from broker.core.diagnosis import Act
+from broker.providers.grant_rules import SCOPES_IN_ASSERTION, scopes_in, some_scope
+from broker.providers.preset import Preset, Rule
 from broker.providers.rows import Row
+
+# developers.docusign.com: auth/jwt; the host alone, without a scheme.
+PRESET = Preset(
+    title="DocuSign",
+    client={"algorithms": ["RS256"], "assertion": {"audience": "account.docusign.com"}},
+    token=SCOPES_IN_ASSERTION,
+    elsewhere={r"account-d\.docusign\.com": {"assertion": {"audience": "account-d.docusign.com"}}},
+    max_lifetime=3600.0,
+    rules=(
+        Rule(
+            key="assertion.audience",
+            pattern=r"account(-d)?\.docusign\.com",
+            reason="DocuSign expects the name of its host alone, account.docusign.com or, for a demo account,"
+            " account-d.docusign.com; leave it out",
+        ),
+        scopes_in("assertion", "DocuSign"),
+        some_scope("DocuSign", "signature, impersonation"),
+    ),
+)
 
 GRANT = ("invalid_grant",)
 

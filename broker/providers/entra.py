@@ -1,11 +1,53 @@
-"""What Microsoft Entra ID's token endpoint says: each text begins with a code, AADSTS and digits.
+"""Preset and refusals of Microsoft Entra ID; each description starts with AADSTS and an error number.
 
 Microsoft reserves the right to change codes and texts (learn.microsoft.com, reference-error-codes), so nothing but the
 advice hangs on these: what is not here falls through to `oauth`, by the `error` of RFC 6749.
 """
 
 from broker.core.diagnosis import Act
+from broker.providers.preset import Preset, Rule
 from broker.providers.rows import Row
+
+# learn.microsoft.com: identity-platform/certificate-credentials, v2-oauth2-client-creds-grant-flow,
+# v2-oauth2-on-behalf-of-flow; msal 1.39.
+PRESET = Preset(
+    title="Microsoft Entra ID",
+    client={
+        "send_client_id": True,
+        "algorithms": ["PS256", "RS256"],
+        "assertion": {"audience": "token_endpoint"},
+    },
+    rules=(
+        Rule(
+            key="certificate_file",
+            pattern=r".+",
+            reason="Microsoft Entra ID finds the key by its certificate's thumbprint (x5t#S256); name the PEM file"
+            " with the certificate that was uploaded",
+        ),
+        Rule(
+            key="send_client_id",
+            pattern=r"true",
+            reason="Microsoft Entra ID requires client_id in the form; leave it out",
+        ),
+        Rule(
+            key="assertion.audience",
+            pattern=r"(?!issuer$).*",
+            reason="Microsoft Entra ID expects the URL of the token endpoint; leave it out",
+        ),
+        Rule(
+            key="grant",
+            pattern=r"client_credentials",
+            reason="Microsoft Entra ID takes jwt_bearer for tokens of signed-in users only (on-behalf-of); leave it"
+            " out",
+        ),
+        Rule(
+            key="scopes",
+            pattern=r"\S+/\.default",
+            reason="Microsoft Entra ID takes exactly one scope, RESOURCE/.default; write for example"
+            " [https://graph.microsoft.com/.default]",
+        ),
+    ),
+)
 
 CERTIFICATES = "Microsoft Entra admin center > App registrations > the app > Certificates & secrets"
 FEDERATED = f"{CERTIFICATES} > Federated credentials"

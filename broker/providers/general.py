@@ -1,11 +1,14 @@
-"""What any authorization server may answer: the registered error codes, then bare HTTP statuses.
+"""Preset of a server without a module of its own, and refusals of any server: error codes, then HTTP statuses.
 
-Codes: RFC 6749 section 5.2, RFC 8628 section 3.5, RFC 8707 section 2, RFC 9449 sections 5 and 8. The texts of one
-server belong into its own table, before `CODES`.
+Codes: RFC 6749 section 5.2, RFC 8628 section 3.5, RFC 8707 section 2, RFC 9449 sections 5 and 8. Texts of one
+server belong in its own module.
 """
 
 from broker.core.diagnosis import Act
+from broker.providers.preset import Preset
 from broker.providers.rows import Row
+
+PRESET = Preset(title="Any server", client={"assertion": {}})
 
 TOO_MANY = Row(
     statuses=(429,),

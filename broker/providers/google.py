@@ -1,7 +1,36 @@
-"""What Google says to a service account (oauth2.googleapis.com/token)."""
+"""Preset and refusals of Google for service accounts (oauth2.googleapis.com/token)."""
 
 from broker.core.diagnosis import Act
+from broker.providers.grant_rules import SCOPES_IN_ASSERTION, only_jwt_bearer, scopes_in, some_scope
+from broker.providers.preset import Preset, Rule
 from broker.providers.rows import Row
+
+# developers.google.com: identity/protocols/oauth2/service-account; google-auth 2.62.
+PRESET = Preset(
+    title="Google",
+    client={
+        "token_endpoint": "https://oauth2.googleapis.com/token",
+        "algorithms": ["RS256"],
+        "assertion": {"audience": "https://oauth2.googleapis.com/token"},
+    },
+    token=SCOPES_IN_ASSERTION,
+    max_lifetime=3600.0,
+    rules=(
+        Rule(
+            key="client_id",
+            pattern=r"[^@]+@[^@]+",
+            reason="Google knows a service account by its e-mail address, client_email in its key file",
+        ),
+        Rule(
+            key="assertion.audience",
+            pattern=r"https://oauth2\.googleapis\.com/token",
+            reason="Google expects https://oauth2.googleapis.com/token, wherever it is reached; leave it out",
+        ),
+        only_jwt_bearer("Google"),
+        scopes_in("assertion", "Google"),
+        some_scope("Google", "https://www.googleapis.com/auth/devstorage.read_only"),
+    ),
+)
 
 ROWS = (
     Row(

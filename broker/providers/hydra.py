@@ -1,7 +1,11 @@
-"""What Ory Hydra, Authelia and others on the library fosite say: a standard sentence first, the hint behind it."""
+"""Preset of Ory Hydra, and refusals of all servers on the library fosite, such as Authelia: sentence, then hint."""
 
 from broker.core.diagnosis import Act
+from broker.providers.preset import Preset
 from broker.providers.rows import Row
+
+# ory/fosite's source; the algorithm is the one that the client is registered with.
+PRESET = Preset(title="Ory Hydra", client={"assertion": {"audience": "token_endpoint"}})
 
 ROWS = (
     Row(

@@ -1,4 +1,4 @@
-"""What Keycloak's token endpoint says; `tests/keycloak` hears it from the server itself.
+"""Preset and refusals of Keycloak; `tests/keycloak` checks them against a real server.
 
 The sentences stand alone in new releases and behind "Client authentication with signed JWT failed: " in old ones; the
 code is `invalid_client` or `unauthorized_client`, by release (keycloak/keycloak: AbstractBaseJWTValidator,
@@ -6,7 +6,11 @@ AbstractJWTClientValidator, JWTClientAuthenticator, DPoPUtil).
 """
 
 from broker.core.diagnosis import Act
+from broker.providers.preset import Preset
 from broker.providers.rows import Row
+
+# Keycloak's source, 2025: what it limits is the age of an assertion with iat, and ours is new for every request.
+PRESET = Preset(title="Keycloak", client={"assertion": {"audience": "issuer"}})
 
 REFUSED = ("invalid_client", "unauthorized_client")
 #: RFC 9449 has invalid_dpop_proof, which releases before 26.1 said.

@@ -1,10 +1,25 @@
-"""What Maskinporten and ID-porten say (docs.digdir.no, maskinporten_feilsoking).
+"""Preset of Maskinporten, and refusals of both Maskinporten and ID-porten (docs.digdir.no).
 
 The codes MP-... stand in `error_uri`, which is not looked at: the sentences are as good. The general one begins all.
 """
 
 from broker.core.diagnosis import Act
+from broker.providers.digdir import digdir
+from broker.providers.grant_rules import only_jwt_bearer
+from broker.providers.preset import Rule
 from broker.providers.rows import Row
+
+PRESET = digdir(
+    "Maskinporten",
+    r"authorization_details|consumer_org|iss_onbehalfof|pid|resource",
+    Rule(
+        key="issuer",
+        pattern=r"(?!https://(test\.)?maskinporten\.no$|https://test\.sky\.maskinporten\.no/$).*",
+        reason="Maskinporten's issuers are https://maskinporten.no/ and https://test.maskinporten.no/, with the"
+        " slash at the end, and https://test.sky.maskinporten.no without",
+    ),
+    only_jwt_bearer("Maskinporten"),
+)
 
 GRANT = ("invalid_grant", "invalid_request", "invalid_client", "invalid grant")
 

@@ -1,7 +1,27 @@
-"""What NHS England's API platform says, all of it as `invalid_request` with 400."""
+"""Preset and refusals of NHS England's API platform, which answers `invalid_request` and 400 to every fault."""
 
 from broker.core.diagnosis import Act
+from broker.providers.preset import Preset, Rule
 from broker.providers.rows import Row
+
+# digital.nhs.uk: signed JWT authentication; NHSDigital's identity service and its tests, for what is refused.
+PRESET = Preset(
+    title="NHS England",
+    client={"algorithms": ["RS512"], "assertion": {"audience": "token_endpoint"}},
+    max_lifetime=300.0,
+    rules=(
+        Rule(
+            key="assertion.audience",
+            pattern=r"(?!issuer$).*",
+            reason="NHS England expects the URL of the token endpoint; leave it out",
+        ),
+        Rule(
+            key="assertion.typ",
+            pattern=r"JWT",
+            reason="NHS England refuses any typ but JWT; leave it out",
+        ),
+    ),
+)
 
 PUBLISHED = "the key set behind the URL in the NHS developer portal (the application > Manage public key)"
 

@@ -1,7 +1,47 @@
-"""What Salesforce says to the JWT bearer flow, under codes that mean something else in RFC 6749."""
+"""Preset and refusals of Salesforce's JWT bearer flow; its codes differ from those of RFC 6749."""
 
 from broker.core.diagnosis import Act
+from broker.providers.preset import Preset, Rule
 from broker.providers.rows import Row
+
+# help.salesforce.com: OAuth 2.0 JWT Bearer Flow for Server-to-Server Integration. Its sources name 3 and 5 minutes.
+PRESET = Preset(
+    title="Salesforce",
+    client={"algorithms": ["RS256"], "assertion": {"audience": "https://login.salesforce.com"}},
+    token={"grant": "jwt_bearer", "extra_fields": ["instance_url"]},
+    elsewhere={
+        r"test\.salesforce\.com|.+\.sandbox\.my\.salesforce\.com": {
+            "assertion": {"audience": "https://test.salesforce.com"}
+        }
+    },
+    max_lifetime=300.0,
+    rules=(
+        Rule(
+            key="assertion.audience",
+            pattern=r"(?!token_endpoint$).*",
+            reason="Salesforce expects https://login.salesforce.com, https://test.salesforce.com for a sandbox, or"
+            " the URL of an Experience Cloud site; leave it out",
+        ),
+        Rule(
+            key="jwt_bearer.subject",
+            pattern=r".+",
+            reason="Salesforce has to be told as whom; write the user's name, like reports@example.com",
+        ),
+        Rule(
+            key="jwt_bearer.scope_in",
+            pattern=r"form",
+            reason="Salesforce reads no scopes in an assertion; leave it out",
+        ),
+    ),
+    cautions=(
+        Rule(
+            key="assume_lifetime",
+            pattern=r"(?!5m$).*",
+            reason="Salesforce does not say how long a token lives, so 5m are assumed and new ones asked for often;"
+            " write the session timeout of its app, or less",
+        ),
+    ),
+)
 
 GRANT = ("invalid_grant",)
 

@@ -1,7 +1,37 @@
-"""What Epic says, which is `invalid_client` with an empty description, whatever is wrong (fhir.epic.com)."""
+"""Preset of SMART backend services, and Epic's refusal: always `invalid_client` without a description."""
 
 from broker.core.diagnosis import Act
+from broker.providers.preset import Preset, Rule
 from broker.providers.rows import Row
+
+# SMART App Launch 2.2 (backend services); fhir.epic.com documents the same.
+PRESET = Preset(
+    title="SMART",
+    client={"algorithms": ["RS384", "ES384"], "assertion": {"audience": "token_endpoint"}},
+    max_lifetime=300.0,
+    rules=(
+        Rule(
+            key="assertion.audience",
+            pattern=r"(?!issuer$).*",
+            reason="SMART backend services expect the URL of the token endpoint; leave it out",
+        ),
+        Rule(
+            key="assertion.typ",
+            pattern=r"JWT",
+            reason="SMART backend services require JWT; leave it out",
+        ),
+        Rule(
+            key="grant",
+            pattern=r"client_credentials",
+            reason="SMART backend services know client_credentials only; leave it out",
+        ),
+        Rule(
+            key="scopes",
+            pattern=r".+",
+            reason="SMART backend services grant named scopes only; write for example [system/Patient.rs]",
+        ),
+    ),
+)
 
 ROWS = (
     Row(

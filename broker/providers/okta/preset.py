@@ -7,7 +7,7 @@ ORG = r"/?|/oauth2/v1/token"
 CUSTOM = r"/oauth2/(?!v1/)[^/]+(/v1/token)?"
 
 # developer.okta.com: implement-oauth-for-okta-serviceapp, build-self-signed-jwt, auth-servers, and its error texts.
-OKTA = Preset(
+PRESET = Preset(
     title="Okta",
     client={"algorithms": [*RS, *ES], "assertion": {"audience": "token_endpoint"}},
     max_lifetime=3600.0,
