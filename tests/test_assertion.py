@@ -11,7 +11,8 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry
 
-from broker.oauth.assertion import RESERVED, make_assertion
+from broker.core.settings import RESERVED_CLAIMS
+from broker.oauth.assertion import make_assertion
 from each_case import for_each
 from key_forms import ALGORITHMS, jwk, native, public_members, segments, verifies
 
@@ -86,11 +87,13 @@ def test_every_assertion_has_a_jti_of_its_own_though_the_claims_are_the_same_dic
     assert claims == {"tenant": "a"}
 
 
-@given(st.dictionaries(st.sampled_from(sorted(RESERVED)) | st.text(max_size=5), st.integers() | st.text(max_size=5)))
+@given(
+    st.dictionaries(st.sampled_from(sorted(RESERVED_CLAIMS)) | st.text(max_size=5), st.integers() | st.text(max_size=5))
+)
 def test_further_claims_are_added_and_never_replace_ours(claims: dict[str, object]) -> None:
     said = segments(an_assertion(claims=claims, jti="once"))[1]
     ours = segments(an_assertion(jti="once"))[1]
-    assert said == {name: value for name, value in claims.items() if name not in RESERVED} | ours
+    assert said == {name: value for name, value in claims.items() if name not in RESERVED_CLAIMS} | ours
 
 
 @for_each("algorithm", ALGORITHMS)

@@ -9,14 +9,12 @@ from broker.config.complaint import Complaint, each, once, preset
 from broker.config.document import Place
 from broker.config.unknown import nearest
 from broker.core.durations import Duration
-from broker.core.settings import ALGORITHMS, Assertion, ClientSettings, Http
+from broker.core.settings import ALGORITHMS, RESERVED_CLAIMS, Assertion, ClientSettings, Http
 from broker.providers import PRESETS
 
 MIN_ASSERTION = 10.0
 #: Where the provider sets no limit.
 MAX_ASSERTION = 86400.0
-#: RFC 7523 section 3: what the broker says itself.
-CLAIMS = ("iss", "sub", "aud", "exp", "iat", "nbf", "jti")
 AUDIENCES = ("token_endpoint", "issuer")
 
 
@@ -113,7 +111,7 @@ def _assertion(client: ClientSettings, place: Place) -> Iterator[Complaint]:
         who = f"{provider.title} takes" if provider.max_lifetime else "an assertion is sent at once; it may live"
         yield (*place, "lifetime"), f"{who} {longest} at most, not {assertion.lifetime}"
     for claim in assertion.claims:
-        if claim in CLAIMS:
+        if claim in RESERVED_CLAIMS:
             yield (*place, "claims", claim), "is said by the broker itself; take it out"
 
 

@@ -21,6 +21,8 @@ FORM_FIELDS = frozenset(
 ANONYMOUS = "anonymous"
 #: JWS algorithms a client may sign with (RFC 7518 section 3.1, RFC 8037, RFC 9864).
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+#: Claims of an assertion that the broker sets (RFC 7523 section 3); further claims cannot replace them.
+RESERVED_CLAIMS = frozenset({"iss", "sub", "aud", "exp", "iat", "nbf", "jti"})
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

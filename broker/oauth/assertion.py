@@ -9,8 +9,7 @@ from typing import Any, cast
 from authlib.oauth2.rfc7523 import JWTBearerGrant
 from joserfc.jws import JWSRegistry
 
-#: Ours to say; whatever else is asked for under these names is dropped.
-RESERVED = frozenset({"iss", "sub", "aud", "exp", "iat", "nbf", "jti"})
+from broker.core.settings import RESERVED_CLAIMS
 
 
 def _without_warning(name: str) -> None:
@@ -44,13 +43,14 @@ def make_assertion(
 ) -> str:
     """A signed assertion of `issuer` about `subject`, who may be nobody.
 
-    It is good for `lifetime` seconds from `issued_at` (epoch seconds, rounded down). `claims` are further ones. `jti`
-    is fresh unless given: servers take each one once (RFC 7523 section 3, item 7). `x5t` is the thumbprint of the
-    key's certificate (RFC 7515 section 4.1.8). Raises what `key` raises when it cannot sign.
+    It is good for `lifetime` seconds from `issued_at` (epoch seconds, rounded down). `claims` are further ones; those
+    in `RESERVED_CLAIMS` are dropped. `jti` is fresh unless given: servers take each one once (RFC 7523 section 3, item
+    7). `x5t` is the thumbprint of the key's certificate (RFC 7515 section 4.1.8). Raises what `key` raises when it
+    cannot sign.
     """
     iat = math.floor(issued_at)
     named = {"typ": typ, "kid": kid, "x5t#S256": x5t}
-    further = {name: value for name, value in claims.items() if name not in RESERVED}
+    further = {name: value for name, value in claims.items() if name not in RESERVED_CLAIMS}
     # Not its private_key_jwt_sign, which is this with the subject always the issuer. Authlib writes into both dicts, so
     # that a dict used twice would mean the same `jti` twice.
     sign = cast("Callable[..., str]", JWTBearerGrant.sign)  # the stubs leave it untyped

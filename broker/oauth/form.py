@@ -5,9 +5,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from broker.core.errors import SecretFileError
-from broker.core.settings import ClientSettings, TokenSettings
+from broker.core.settings import RESERVED_CLAIMS, ClientSettings, TokenSettings
 from broker.files.secret_files import read_members
-from broker.oauth.assertion import RESERVED
 
 #: RFC 7523 section 2.2.
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -39,7 +38,7 @@ async def form_of(client: ClientSettings, token: TokenSettings) -> Form:
         parameters = await _parameters(token.parameters_file, token.our_fields)
     asked = _asked(token) if _in_the_assertion(token) else {}
     claims_file = client.assertion.claims_file
-    claims = await _members(claims_file, RESERVED | asked.keys()) if claims_file else {}
+    claims = await _members(claims_file, RESERVED_CLAIMS | asked.keys()) if claims_file else {}
     return Form(
         fields=list(_fields(client, token, parameters)),
         claims=client.assertion.claims | claims | asked,
