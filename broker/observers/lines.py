@@ -3,7 +3,6 @@
 The fields are the event's own, in the units that people read; docs/operations.md has the table.
 """
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Literal
@@ -18,65 +17,21 @@ from broker.core.events import (
     Crashed,
     Event,
     KeyRefused,
+    Level,
     RefreshFailed,
     Refused,
     SinkFailed,
 )
 from broker.oauth.server_clock import NOISE
 
-Level = Literal["debug", "info", "warning", "error"]
 Value = str | float | bool | list[str]
 
 #: Of the one line that comes from the log itself.
 LINES_DROPPED = "log_lines_dropped"
-LEVELS: Mapping[str, Level] = {
-    "started": "info",
-    "reloading": "info",
-    "listening": "info",
-    "stopping": "info",
-    "token_refreshed": "info",
-    "token_expired": "error",
-    "scope_reduced": "warning",
-    "key_loaded": "info",
-    "certificate_expiring": "warning",
-    "key_accepted": "info",
-    "key_retired": "info",
-    "key_fell_back": "warning",
-    "warning": "warning",
-    "request": "debug",
-    "request_refused": "warning",
-    "token_handed_out": "info",
-    "refresh_forced": "info",
-    "caller_loaded": "info",
-    "caller_refused": "warning",
-    "sink_written": "debug",
-    "sink_cleared": "debug",
-    "sink_failed": "warning",
-    "internal_error": "error",
-}
-OUTCOMES = {
-    "token_refreshed": "success",
-    "refresh_failed": "error",
-    "key_loaded": "success",
-    "key_refused": "error",
-    "caller_loaded": "success",
-    "caller_refused": "error",
-    "sink_written": "success",
-    "sink_cleared": "success",
-    "sink_failed": "error",
-}
-#: What to do about events that carry no diagnosis.
-FIXES = {
-    "config_changed": "Restart the broker to apply the file.",
-    "certificate_expiring": "Have a new certificate issued and registered with the authorization server, then put it,"
-    " with its key, into the files.",
-    "key_fell_back": "Have the public half of the refused key registered (token-broker jwks prints it), or put the"
-    " key before it back: a broker that starts anew may not have that one any more.",
-    "clock_measured": "Have this machine's clock, or the server's, set by NTP.",
-    "internal_error": "Report this line as a defect of token-broker.",
-    LINES_DROPPED: "Find out why the reader of the broker's standard output (container runtime, log agent) stalls or"
-    " is slow, or why its disk is full.",
-}
+LINES_DROPPED_FIX = (
+    "Find out why the reader of the broker's standard output (container runtime, log agent) stalls or is slow, or why"
+    " its disk is full."
+)
 #: The columns that the eye looks for come first.
 FIRST = ("token", "client", "outcome", "reason", "duration_ms", "expires_at")
 #: Points in time that tell how long, rather than when.
@@ -105,8 +60,8 @@ class Line(Struct, frozen=True, kw_only=True):
 def line_of(event: Event, *, now: float, wall: float) -> Line:
     """The line for `event`, which happened at `now` of the boot-time clock, `wall` by the clock on the wall."""
     values: dict[str, Value] = {}
-    if outcome := OUTCOMES.get(event.name):
-        values["outcome"] = outcome
+    if event.outcome:
+        values["outcome"] = event.outcome
     for field, default in _defaults(type(event)).items():
         value = getattr(event, field)
         if isinstance(value, Diagnosis):
@@ -115,8 +70,8 @@ def line_of(event: Event, *, now: float, wall: float) -> Line:
             name, readable = _readable(field, value, now=now, wall=wall)
             values[name] = readable
     level = level_of(event)
-    if level in ("warning", "error") and event.name in FIXES:
-        values["fix"] = FIXES[event.name]
+    if level in ("warning", "error") and event.fix:
+        values["fix"] = event.fix
     ordered = {name: values[name] for name in FIRST if name in values} | values
     subject, cause, pause = repetition(event)
     return Line(level=level, event=event.name, fields=ordered, subject=subject, cause=cause, pause=pause)
@@ -137,16 +92,14 @@ def diagnosed(diagnosis: Diagnosis) -> dict[str, Value]:
 def level_of(event: Event) -> Level:
     """How loud: an error is what workloads notice, a warning what they will notice unless somebody acts."""
     match event:
-        case RefreshFailed():
-            return "error" if event.expires_at is None else "warning"
-        case KeyRefused():
-            return "warning" if event.kept else "error"
-        case ConfigChanged():
-            return "warning" if event.stale else "info"
-        case ClockMeasured():
-            return "warning" if event.used or abs(event.offset) > NOISE else "debug"
+        case RefreshFailed(expires_at=None) | KeyRefused(kept=False):
+            return "error"
+        case ConfigChanged(stale=False):
+            return "info"
+        case ClockMeasured(used=False) if abs(event.offset) <= NOISE:
+            return "debug"
         case _:
-            return LEVELS[event.name]
+            return event.level
 
 
 def repetition(event: Event) -> tuple[tuple[str, ...], str, float]:

@@ -26,6 +26,7 @@ from broker.core.events import (
     Event,
     HandedOut,
     KeyLoaded,
+    Level,
     Refreshed,
     RefreshFailed,
     Reloading,
@@ -35,7 +36,7 @@ from broker.core.events import (
     TokenExpired,
 )
 from broker.core.settings import Log as LogSettings
-from broker.observers.lines import FIXES, LINES_DROPPED, MINUTE, Level, Line, Value, diagnosed, line_of, timestamp
+from broker.observers.lines import LINES_DROPPED, LINES_DROPPED_FIX, MINUTE, Line, Value, diagnosed, line_of, timestamp
 
 LOUDNESS: dict[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 #: How many different lines are remembered for their repetitions.
@@ -136,7 +137,7 @@ class Log:
 
     def mention_dropped(self, lines: int) -> bytes:
         """Encode the line for lines that were dropped because the reader stalled; at any level."""
-        fields: dict[str, Value] = {"lines": lines, "fix": FIXES[LINES_DROPPED]}
+        fields: dict[str, Value] = {"lines": lines, "fix": LINES_DROPPED_FIX}
         return self._encode(Line(level="warning", event=LINES_DROPPED, fields=fields))
 
     def _encode(self, line: Line) -> bytes:
