@@ -22,7 +22,7 @@ class Event(Struct, frozen=True, kw_only=True):
     name: ClassVar[str]
     #: Level in the log, unless the fields call for another (`observers.lines.level_of`).
     level: ClassVar[Level]
-    #: Result of the action that ended, if the event is one's end.
+    #: Result of the action that ended, if the event reports one.
     outcome: ClassVar[Outcome | None] = None
     #: What to do about a warning or an error that carries no diagnosis.
     fix: ClassVar[str | None] = None
