@@ -43,3 +43,8 @@ async def test_a_secret_is_one_line(tmp_path: Path, content: str) -> None:
 async def test_the_line_end_is_no_part_of_a_secret(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("pass word\r\n")
     assert await read_secret(str(tmp_path / "f")) == "pass word"
+
+
+async def test_path_with_a_nul_is_unreadable_not_a_crash() -> None:
+    with pytest.raises(small_files.UnreadableError, match="cannot be read: embedded null byte"):
+        await small_files.read("f\0", most=6)

@@ -1,7 +1,6 @@
 """A configuration whose every client is answered by the embedded server, for `run --dev` and `demo`."""
 
 import json
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from msgspec.structs import replace
 from broker.core.errors import ConfigError
 from broker.core.settings import ClientSettings, Http, KeySettings, Settings
 from broker.devserver import DevServer
+from broker.files.new_files import write_new
 from broker.keys.generate import generate
 
 
@@ -35,7 +35,7 @@ async def embedded(settings: Settings, *, lifetime: float = 3600.0) -> AsyncIter
             for name, client in settings.clients.items():
                 key = generate("ES256")
                 file = Path(folder) / f"{name}.jwk"
-                _write_private(file, json.dumps(key.private_jwk))
+                write_new(file, json.dumps(key.private_jwk).encode("ascii"), mode=0o600)
                 server.register(client.client_id, {"keys": [key.public_jwk]}, dpop=client.dpop is not None)
                 clients[name] = _pointed_at(server, client, file)
             tokens = {
@@ -44,12 +44,6 @@ async def embedded(settings: Settings, *, lifetime: float = 3600.0) -> AsyncIter
                 for name, token in settings.tokens.items()
             }
             yield replace(settings, clients=clients, tokens=tokens), server
-
-
-def _write_private(file: Path, text: str) -> None:
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="ascii") as writer:  # noqa: PTH123 - of a descriptor
-        writer.write(text)
 
 
 def _pointed_at(server: DevServer, client: ClientSettings, key_file: Path) -> ClientSettings:

@@ -78,19 +78,10 @@ def command(algorithm: str, bits: int | None, kid: str | None, out: str | None, 
 
 
 def _write_new(file: "Path", text: str) -> None:
-    import os  # noqa: PLC0415 - every command must start fast
+    from broker.files.new_files import write_new  # noqa: PLC0415 - every command must start fast
 
-    # O_EXCL follows no symlink either, and the mode holds from the first byte on.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        with open(os.open(file, flags, 0o600), "w", encoding="ascii") as writer:  # noqa: PTH123 - of a descriptor
-            try:
-                writer.write(text)
-                writer.flush()
-                os.fsync(writer.fileno())
-            except OSError:
-                file.unlink()
-                raise
+        write_new(file, text.encode("ascii"), mode=0o600, durable=True)
     except FileExistsError:
         raise click.ClickException(
             f"{file} exists and is never overwritten; remove it, or name another file with --out."

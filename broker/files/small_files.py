@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 #: A mount that has gone away makes a read wait for ever; after this many seconds that is an error.
-PATIENCE = 5.0
+READ_TIMEOUT = 5.0
 
 
 class UnreadableError(Exception):
@@ -15,10 +15,10 @@ class UnreadableError(Exception):
 async def read(path: str, *, most: int) -> bytes:
     """The content of a regular file of at most `most` bytes, read off the loop. Raises UnreadableError."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(READ_TIMEOUT):
             return await asyncio.to_thread(content, path, most=most)
     except TimeoutError:
-        raise UnreadableError(f"{path} cannot be read within {PATIENCE:g} s; is its volume still there?") from None
+        raise UnreadableError(f"{path} cannot be read within {READ_TIMEOUT:g} s; is its volume still there?") from None
 
 
 def content(path: str, *, most: int) -> bytes:
@@ -29,8 +29,8 @@ def content(path: str, *, most: int) -> bytes:
             raise UnreadableError(f"{path} is no regular file; name the file itself")
         with Path(path).open("rb") as file:
             found = file.read(most + 1)
-    except OSError as error:
-        raise UnreadableError(f"{path} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise UnreadableError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(found) > most:
         raise UnreadableError(f"{path} is larger than {most} bytes; is it the right file?")
     return found

@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from broker.core.errors import KeyFileError
 from broker.core.settings import KeySettings
+from broker.files import small_files
 from broker.keys.private import is_kid
 
 MAX_BYTES = 1 << 16
@@ -73,22 +73,22 @@ def _stamp(path: str) -> Stamp:
 
 def _read(path: str) -> bytes:
     try:
-        # A pipe could be read only once, and opening it would wait for a writer.
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise KeyFileError(f"{path} is no regular file; name the file itself")
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise KeyFileError(f"{path} does not exist; mount it there or correct the name") from None
-    except PermissionError:
-        raise KeyFileError(
-            f"{path} may not be read by {_whoami()}; correct its mode or owner (in Kubernetes: securityContext.fsGroup)"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise KeyFileError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(content) > MAX_BYTES:
-        raise KeyFileError(f"{path} is larger than {MAX_BYTES} bytes; is it the right file?")
-    return content
+        return small_files.content(path, most=MAX_BYTES)
+    except small_files.UnreadableError as error:
+        raise KeyFileError(_explain(path, error)) from None
+
+
+def _explain(path: str, error: small_files.UnreadableError) -> str:
+    match error.__cause__:
+        case FileNotFoundError():
+            return f"{path} does not exist; mount it there or correct the name"
+        case PermissionError():
+            return (
+                f"{path} may not be read by {_whoami()}; correct its mode or owner"
+                " (in Kubernetes: securityContext.fsGroup)"
+            )
+        case _:
+            return str(error)
 
 
 def _whoami() -> str:

@@ -8,8 +8,6 @@ import asyncio
 import errno
 import math
 import os
-import re
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,13 +19,12 @@ import msgspec
 from broker.core.events import Observer, SinkCleared, SinkFailed, SinkWritten
 from broker.core.settings import SinkSettings
 from broker.core.tokens import Token
+from broker.files import new_files
 from broker.refresh.refresher import LONGEST_SLEEP
 from broker.refresh.store import Store
 
 #: Seconds until a file that could not be written is tried again.
 RETRY = 10.0
-#: What follows the file's name while it is being written: a crash then leaves it behind.
-UNFINISHED = re.compile(r"[0-9a-f]{16}\.new")
 #: For a directory on the way: searching it needs no permission to read it.
 STEP = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -100,9 +97,9 @@ class Sink:
         """Make the file say `token`; a sentence when that cannot be done."""
         try:
             with _opened(self._file.parent) as directory:
-                _clear_unfinished(directory, self._file.name)
+                new_files.remove_unfinished(self._file.name, directory=directory)
                 if token:
-                    _replace(directory, self._file.name, self._mode, self._encode(token))
+                    new_files.replace(self._file.name, self._encode(token), mode=self._mode, directory=directory)
                 else:
                     with suppress(FileNotFoundError):
                         os.unlink(self._file.name, dir_fd=directory)
@@ -166,35 +163,6 @@ def _open(directory: Path) -> int:
         return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
     finally:
         os.close(here)
-
-
-def _replace(directory: int, name: str, mode: int, content: bytes) -> None:
-    """Put a new file in the place of whatever is called `name`; a symlink there is replaced, not followed."""
-    fresh = f".{name}.{secrets.token_hex(8)}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(fresh, flags, mode, dir_fd=directory)
-    try:
-        try:
-            os.fchmod(descriptor, mode)  # the umask may have taken some of it, and there is nothing to read yet
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
-        finally:
-            os.close(descriptor)
-        os.rename(fresh, name, src_dir_fd=directory, dst_dir_fd=directory)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(fresh, dir_fd=directory)
-        raise
-
-
-def _clear_unfinished(directory: int, name: str) -> None:
-    """Remove what a crash left of ours; of others' files none is called so."""
-    prefix = f".{name}."
-    for found in os.listdir(directory):
-        if found.startswith(prefix) and UNFINISHED.fullmatch(found.removeprefix(prefix)):
-            with suppress(OSError):
-                os.unlink(found, dir_fd=directory)
 
 
 def _explain(error: OSError, file: Path, token: Token | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.core.errors import BrokerError
-from broker.files import small_files
+from broker.files import new_files, small_files
 
 #: Bytes of a secret at least, and of a file with secrets at most.
 SHORTEST, LARGEST_FILE = 16, 1 << 12
@@ -64,7 +64,7 @@ def create(file: str) -> bool:
     try:
         if path.exists():
             return False
-        _write(fresh)
+        new_files.write_new(fresh, secrets.token_hex(MADE_BYTES).encode() + b"\n", mode=MODE)
         try:
             os.link(fresh, path)  # unlike a rename it replaces nothing
         finally:
@@ -74,13 +74,3 @@ def create(file: str) -> bool:
     except OSError as error:
         raise CallerFileError(f"{file} cannot be created: {error.strerror}; make its directory writable") from None
     return True
-
-
-def _write(fresh: Path) -> None:
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    try:
-        os.write(descriptor, secrets.token_hex(MADE_BYTES).encode() + b"\n")
-        if hasattr(os, "fchmod"):  # pragma: no branch - not on Windows
-            os.fchmod(descriptor, MODE)  # whatever the umask is
-    finally:
-        os.close(descriptor)
