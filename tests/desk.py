@@ -17,7 +17,7 @@ from broker.http_server import Listener
 from broker.refresh.refresher import Refresher
 from broker.refresh.store import Store
 from broker.workload_api.callers.registry import Callers
-from broker.workload_api.proofs import Bound
+from broker.workload_api.proofs import ProofPolicy
 from broker.workload_api.server import Handout
 from raw_http import Answer, get, wire
 
@@ -70,15 +70,15 @@ class Desk:
             self.store,
             callers=self.callers,
             refreshers=self.refreshers,
-            patience=dict.fromkeys(names, 10.0),
+            fetch_timeouts=dict.fromkeys(names, 10.0),
             failure=lambda name: self.failures.get(name) or self.refreshers[name].failure,
             next_at=lambda name: self.next_at.get(name, self.refreshers[name].due_at),
             fast_path=self.api.fast_path,
             now=self.now,
             wall=self.wall,
             observe=self.told.append,
-            bound={
-                name: Bound(
+            proof_policies={
+                name: ProofPolicy(
                     client="okta",
                     targets=origins,
                     token_endpoint=lambda: self.token_endpoint,

@@ -30,7 +30,7 @@ from broker.refresh.probing import Probing
 from broker.refresh.refresher import Refresher
 from broker.refresh.store import Store
 from broker.workload_api.callers.registry import Callers
-from broker.workload_api.proofs import Bound
+from broker.workload_api.proofs import ProofPolicy
 from broker.workload_api.server import Handout
 from broker.workload_api.sinks import Sink
 
@@ -107,11 +107,13 @@ class Broker:
             self.store,
             callers=self.callers,
             refreshers=self.refreshers,
-            patience={name: settings.clients[token.client].http.timeout for name, token in settings.tokens.items()},
+            fetch_timeouts={
+                name: settings.clients[token.client].http.timeout for name, token in settings.tokens.items()
+            },
             failure=self.failure,
             next_at=lambda name: self.refreshers[name].due_at,
-            bound={
-                name: Bound(
+            proof_policies={
+                name: ProofPolicy(
                     client=token.client,
                     targets=dpop.targets,
                     token_endpoint=self.clients[token.client].grant.token_endpoint,

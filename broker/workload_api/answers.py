@@ -1,4 +1,4 @@
-"""The form of an answer: JSON unless plain text is preferred, in one line for errors."""
+"""Response bodies: JSON by default, plain text if the client prefers it."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from broker.http_server import web
 
 Form: TypeAlias = Literal["json", "text"]
 MEDIA_TYPES: dict[Form, str] = {"json": "application/json", "text": "text/plain; charset=utf-8"}
-# Media ranges that hold each of our two types, the least specific first (RFC 9110 section 12.5.1).
+# Media ranges that match each media type, least specific first (RFC 9110 section 12.5.1).
 _RANGES: dict[Form, tuple[str, str, str]] = {
     "json": ("*/*", "application/*", "application/json"),
     "text": ("*/*", "text/*", "text/plain"),
@@ -20,20 +20,22 @@ _QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error answer: `reason` is a closed code and `hint` what to do, where there is more to say than the error."""
+    """An error response."""
 
     status: int
     error: str
     description: str
+    #: A code from a closed set, more specific than `error`; may be empty.
     reason: str = ""
+    #: What the client or operator should do; may be empty.
     hint: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def preferred(accept: str | None) -> Form | None:
-    """The form that the value of `Accept` asks for, JSON when it does not matter; `None` when it takes neither.
+    """The preferred form for an `Accept` value, JSON on a tie; `None` if neither is acceptable.
 
-    The most specific range that holds a type decides its weight (RFC 9110 section 12.5.1).
+    The most specific matching range decides the weight (RFC 9110 section 12.5.1).
     """
     if not accept or accept in ("*/*", "application/json"):
         return "json"
@@ -51,7 +53,7 @@ def preferred(accept: str | None) -> Form | None:
 
 
 def _weight(parameters: list[str]) -> float:
-    """The `q` among a range's parameters, 1 without one; one that is no qvalue (section 12.4.2) asks for nothing."""
+    """The `q` parameter, 1 by default; 0 if it is not a valid qvalue (RFC 9110 section 12.4.2)."""
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name == "q":
@@ -60,12 +62,12 @@ def _weight(parameters: list[str]) -> float:
 
 
 def success(form: Form, body: bytes) -> web.Response:
-    """A token."""
+    """A 200 with a token."""
     return web.Response(body=body, headers={"Content-Type": MEDIA_TYPES[form]})
 
 
 def failure(form: Form | None, problem: Problem) -> web.Response:
-    """An error (RFC 6749 section 5.2, with `reason` and `hint` as our extension); JSON too for who accepts neither."""
+    """An error response (RFC 6749 section 5.2, extended by `reason` and `hint`); JSON if `form` is `None`."""
     if form == "text":
         text = " ".join(f"{problem.error}: {problem.description} {problem.hint}".split()) + "\n"
     else:

@@ -1,6 +1,6 @@
-"""Tokens replaced before their time, because a workload wants one that lives longer or had one rejected.
+"""Forced refreshes: replace a token early when a workload needs a longer lifetime or reports a rejected token.
 
-The refresher does it, one attempt at a time; here is who may ask it to, how often, and for how long one may wait.
+The refresher runs the attempts, one at a time. This module limits how often they start and how long requests wait.
 """
 
 import asyncio
@@ -15,123 +15,126 @@ from broker.refresh.budget import Budget
 from broker.refresh.refresher import Refresher
 from broker.refresh.store import Store
 
-#: A token younger than this, in seconds, is not to blame yet: reports about the one before it are still coming in.
-YOUNGEST: Final = 30.0
-#: Seconds that a waiter grants beyond the time a request to the authorization server may take.
-MARGIN: Final = 1.0
+#: Age in seconds below which a rejection is ignored: it may still concern the previous token.
+MIN_REJECTED_AGE: Final = 30.0
+#: Seconds a request waits beyond the fetch timeout, so that the attempt can finish.
+WAIT_MARGIN: Final = 1.0
 
 
 @dataclass(slots=True)
-class Account:
-    """What is remembered of one token: the one that came of force last, while it is held, and whether it was no use."""
+class ForcedRefreshState:
+    """Forced-refresh state of one token."""
 
     budget: Budget = field(default_factory=Budget)
+    #: The token that the last forced refresh produced, while it is current.
     forced: Token | None = None
+    #: Whether `forced` was rejected too, or its lifetime was again too short.
     useless: bool = False
 
 
-class Waiters:
-    """The requests that wait, each within `with`: nobody may begin to once there is no `room`."""
+class WaiterLimit:
+    """Counts waiting requests. Check `available`, then wait inside `with`."""
 
-    def __init__(self, most: int) -> None:
-        self._room = most
+    def __init__(self, limit: int) -> None:
+        self._available = limit
 
     @property
-    def room(self) -> bool:
-        """Whether one more leaves connections for those that do not wait."""
-        return self._room > 0
+    def available(self) -> bool:
+        """Whether one more request may wait; the limit keeps connections free for requests that do not."""
+        return self._available > 0
 
     def __enter__(self) -> None:
-        self._room -= 1
+        self._available -= 1
 
     def __exit__(self, *_: object) -> None:
-        self._room += 1
+        self._available += 1
 
 
-class Forced:
-    """Asks refreshers for attempts out of turn. The held token stays until another is there.
+class ForcedRefresh:
+    """Starts refreshes ahead of schedule. The current token is served until its replacement arrives.
 
-    While attempts fail, none is forced: the pause after a failure is as long as it is for the server's sake.
-    `patience` is how long a request for each token may take, in seconds.
+    No refresh is forced while attempts fail, so that the back-off protects the authorization server.
+
+    `fetch_timeouts`: timeout in seconds of one token request, by token name.
     """
 
     def __init__(
         self,
         refreshers: Mapping[str, Refresher],
         store: Store,
-        waiters: Waiters,
+        waiters: WaiterLimit,
         *,
-        patience: Mapping[str, float],
+        fetch_timeouts: Mapping[str, float],
         now: Callable[[], float],
         observe: Observer,
     ) -> None:
         self._refreshers = refreshers
         self._store = store
         self._waiters = waiters
-        self._patience = patience
+        self._fetch_timeouts = fetch_timeouts
         self._now = now
         self._observe = observe
-        self._accounts = {name: Account() for name in refreshers}
+        self._states = {name: ForcedRefreshState() for name in refreshers}
 
-    async def good_for(self, name: str, seconds: float, *, caller: str, wait: float | None) -> None:
-        """Have the held token replaced if it dies within `seconds`, and wait for that, `wait` seconds at most."""
+    async def ensure_lifetime(self, name: str, seconds: float, *, caller: str, wait: float | None) -> None:
+        """Force a refresh if the current token expires within `seconds`, and wait for it, at most `wait` seconds."""
         token = self._store.get(name)
-        if token is None or self._left(token) >= seconds:
+        if token is None or self._seconds_left(token) >= seconds:
             return
-        ended = self._renew(name, token, caller, "min_ttl")
-        if ended is None or not self._waiters.room:
+        attempt = self._renew(name, token, caller, "min_ttl")
+        if attempt is None or not self._waiters.available:
             return
-        patience = self._patience[name] + MARGIN
+        timeout = self._fetch_timeouts[name] + WAIT_MARGIN
         with self._waiters:
-            # asyncio.wait leaves the shared future alone when one waiter gives up.
-            await asyncio.wait([ended], timeout=patience if wait is None else min(wait, patience))
-        account, newer = self._accounts[name], self._store.get(name)
-        if newer is not None and newer is account.forced and self._left(newer) < seconds:
-            self._blame(account)
+            # Unlike wait_for, asyncio.wait does not cancel the shared future on timeout.
+            await asyncio.wait([attempt], timeout=timeout if wait is None else min(wait, timeout))
+        state, newer = self._states[name], self._store.get(name)
+        if newer is not None and newer is state.forced and self._seconds_left(newer) < seconds:
+            self._mark_useless(state)
 
-    def _left(self, token: Token) -> float:
+    def _seconds_left(self, token: Token) -> float:
         return token.expires_at - self._now()
 
-    def rejected(self, name: str, token: Token, *, caller: str) -> None:
-        """An API did not accept `token`, the current one of this name."""
-        if self._now() - token.issued_at < YOUNGEST:
+    def report_rejected(self, name: str, token: Token, *, caller: str) -> None:
+        """Force a refresh because an API rejected `token`, the current token called `name`."""
+        if self._now() - token.issued_at < MIN_REJECTED_AGE:
             return
-        account = self._settled(name, token)
-        if token is account.forced:
-            self._blame(account)
+        state = self._current_state(name, token)
+        if token is state.forced:
+            self._mark_useless(state)
         self._renew(name, token, caller, "rejected")
 
     def _renew(
         self, name: str, token: Token, caller: str, cause: Literal["min_ttl", "rejected"]
     ) -> asyncio.Future[None] | None:
-        """The end of an attempt that is under way, or that begins now; `None` when none may."""
+        """Start an attempt, or join the one in flight. Returns a future of its end, `None` if no attempt may start."""
         refresher = self._refreshers[name]
         if refresher.under_way:
             return refresher.renew()
-        if refresher.failure or not self._settled(name, token).budget.take(self._now()):
+        if refresher.failure or not self._current_state(name, token).budget.take(self._now()):
             return None
         self._observe(RefreshForced(token=name, caller=caller, cause=cause))
-        ended = refresher.renew()
-        ended.add_done_callback(partial(self._came, name, token))
-        return ended
+        attempt = refresher.renew()
+        attempt.add_done_callback(partial(self._on_attempt_end, name, token))
+        return attempt
 
-    def _came(self, name: str, before: Token, _ended: asyncio.Future[None]) -> None:
+    def _on_attempt_end(self, name: str, before: Token, _ended: asyncio.Future[None]) -> None:
         token = self._store.get(name)
         if token is not None and token is not before:
-            account = self._accounts[name]
-            account.forced, account.useless = token, False
+            state = self._states[name]
+            state.forced, state.useless = token, False
 
-    def _settled(self, name: str, current: Token) -> Account:
-        """The account, after a look at what has become of the last forced token."""
-        account = self._accounts[name]
-        if account.forced is not None and current is not account.forced:
-            if not account.useless:
-                account.budget.lived()
-            account.forced, account.useless = None, False
-        return account
+    def _current_state(self, name: str, current: Token) -> ForcedRefreshState:
+        """The state of `name`, after crediting the budget if the last forced token has since been replaced."""
+        state = self._states[name]
+        if state.forced is not None and current is not state.forced:
+            if not state.useless:
+                state.budget.lived()
+            state.forced, state.useless = None, False
+        return state
 
     @staticmethod
-    def _blame(account: Account) -> None:
-        if not account.useless:
-            account.useless = True
-            account.budget.wasted()
+    def _mark_useless(state: ForcedRefreshState) -> None:
+        if not state.useless:
+            state.useless = True
+            state.budget.wasted()

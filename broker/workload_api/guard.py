@@ -1,7 +1,7 @@
-"""Who may not even ask: decisions over a request's head, as metadata services take them. No I/O.
+"""Checks on the request head, before authentication, like those of cloud metadata services. No I/O.
 
-A workload asks directly, knows one header, and is no browser. A server tricked into a request (SSRF) sets no header of
-the attacker's choice, a proxy leaves traces, and a web page cannot help naming itself.
+A workload connects directly and sends the header `Metadata: true`. A server abused for SSRF cannot set that header, a
+proxy adds forwarding fields, and a browser adds fields that a web page cannot suppress.
 """
 
 from collections.abc import Collection, Sequence
@@ -25,7 +25,7 @@ HOST = _forbidden(
     "There must be one Host header, with localhost or a loopback address. To be reached by another name, add that "
     "name to api.allowed_hosts in the broker's configuration.",
 )
-#: By the field that gives the proxy away.
+#: Refusals by the field that reveals the proxy.
 FORWARDED = {
     name: _forbidden("forwarded", f"The request carries {name}, so a proxy passed it on. Ask the broker directly.")
     for name in FORWARDING_FIELDS
@@ -42,12 +42,12 @@ CONTENT_TYPE = Refusal(
     reason="content_type",
     description='A POST needs the header "Content-Type: application/json".',
 )
-#: Permitted values of `Host` that are remembered: the first ones.
-MOST_HOSTS = 64
+#: Most permitted `Host` values to cache; later ones are checked each time.
+MAX_REMEMBERED_HOSTS = 64
 
 
 class Guard:
-    """Judges heads by the configuration's rules; the description of a refusal never repeats what was sent."""
+    """Checks request heads against the configured rules. A refusal never quotes the request."""
 
     def __init__(self, *, require_header: bool, allowed_hosts: Collection[str]) -> None:
         self._require_header = require_header
@@ -55,11 +55,11 @@ class Guard:
         self._allowed = frozenset(name.lower() for name in allowed_hosts)
 
     def __call__(self, method: str, target: str, head: Head, *, over_unix: bool) -> Refusal | None:
-        """The first rule the head breaks, or `None`.
+        """The refusal for the first rule that the head violates, or `None`.
 
-        `target` is the request target as it was sent, not decoded. A Unix socket has no name that could be rebound, so
-        `Host` means nothing there. What a proxy passed on to the token endpoint is left to that face to judge: it
-        answers FORWARDED unless a caller's secret came with it.
+        `target` is the raw request target. `Host` is not checked on a Unix socket, where DNS rebinding is impossible.
+        The OAuth token endpoint checks forwarded requests itself: it answers FORWARDED unless they carry a caller's
+        secret.
         """
         if not is_path(target):
             return TARGET
@@ -70,25 +70,27 @@ class Guard:
             return FORWARDED[head.forwarded]
         if head.browser:
             return BROWSER
-        return self._of_v1(method, head) if is_v1(path) else None
+        return self._check_v1(method, head) if is_v1(path) else None
 
     def _permits(self, hosts: Sequence[str]) -> bool:
-        """By the rule for `Host`, which clients of one machine give the same few values to judge."""
+        """Whether `Host` is permitted. Results are cached: local clients send the same few values."""
         if len(hosts) == 1 and hosts[0] in self._known:
             return True
         permitted = host_permitted(hosts, allowed=self._allowed)
-        if permitted and len(self._known) < MOST_HOSTS:
+        if permitted and len(self._known) < MAX_REMEMBERED_HOSTS:
             self._known.add(hosts[0])
         return permitted
 
-    def _of_v1(self, method: str, head: Head) -> Refusal | None:
-        if self._require_header and not _is(head.values("metadata"), "true"):
+    def _check_v1(self, method: str, head: Head) -> Refusal | None:
+        if self._require_header and not _is_single_value(head.values("metadata"), "true"):
             return METADATA
-        if method == "POST" and not _is([v.partition(";")[0] for v in head.values("content-type")], "application/json"):
+        if method == "POST" and not _is_single_value(
+            [v.partition(";")[0] for v in head.values("content-type")], "application/json"
+        ):
             return CONTENT_TYPE
         return None
 
 
-def _is(values: Sequence[str], expected: str) -> bool:
-    """Whether a field was sent once, with this value in any case."""
+def _is_single_value(values: Sequence[str], expected: str) -> bool:
+    """Whether the field was sent exactly once, with this value, case-insensitive."""
     return len(values) == 1 and values[0].strip().lower() == expected

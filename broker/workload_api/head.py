@@ -1,4 +1,4 @@
-"""What the hand-out reads of a request's head, in one pass. Nothing else in it changes an answer. No I/O."""
+"""The header fields that can influence a response of the workload API. No I/O."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,19 +7,19 @@ from multidict import MultiMapping, istr
 
 from broker.http_server.request_rules import FORWARDING_FIELDS, forwarding_field
 
-#: Fields that browsers add to what a web page requests. Not the other Sec-Fetch-*: Node's fetch sends Sec-Fetch-Mode.
+#: Fields that browsers add to requests of a web page. Sec-Fetch-Mode is not one: Node's fetch sends it too.
 BROWSER_FIELDS: Final = ("Origin", "Sec-Fetch-Site")
-#: Fields whose values matter.
+#: Fields whose values are read.
 _READ: Final = {name.lower(): istr(name) for name in ("Host", "Metadata", "Accept", "Authorization", "Content-Type")}
-#: All that can change an answer; `*` is any ending. The response cache looks at no other field, and `Head` gives none.
+#: All fields that can change a response; `*` matches any suffix. `Head` and the response cache use no others.
 DECIDING_FIELDS: Final = (*_READ.values(), *FORWARDING_FIELDS, *BROWSER_FIELDS)
 
 
 class Head:
-    """The header fields that matter, whatever their case and order.
+    """The relevant header fields of a request, case-insensitive.
 
-    `forwarded`: the field by which a proxy left its mark, one of `FORWARDING_FIELDS`, or `None`. `browser`: whether a
-    web page caused the request.
+    `forwarded`: the field that reveals a proxy, one of `FORWARDING_FIELDS`, or `None`.
+    `browser`: whether a web page sent the request.
     """
 
     __slots__ = ("_fields", "browser", "forwarded")
@@ -30,5 +30,5 @@ class Head:
         self.browser = any(name in fields for name in BROWSER_FIELDS)
 
     def values(self, name: str) -> Sequence[str]:
-        """The values of a field, one for each line it was sent in. Raises KeyError if it is none of `_READ`."""
+        """The values of a field, one per field line. Raises KeyError for a field that is not in `_READ`."""
         return self._fields.getall(_READ[name], ())

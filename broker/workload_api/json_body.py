@@ -1,21 +1,21 @@
-"""JSON objects that workloads send. No I/O."""
+"""Parses JSON objects sent by workloads. No I/O."""
 
 import json
 
 
 def members_of(body: bytes) -> dict[str, object] | None:
-    """The members of the one JSON object in `body`, where no name stands twice; `None` when it is anything else.
+    """The members of the JSON object in `body`; `None` if it is not one object or repeats a name.
 
-    Of a name that stands twice, two readers may take different values.
+    Parsers disagree about which value of a repeated name counts (RFC 8259 section 4).
     """
     try:
-        found: object = json.loads(body.decode(), object_pairs_hook=_once)
+        found: object = json.loads(body.decode(), object_pairs_hook=_reject_duplicates)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _reject_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("a name that is given twice")

@@ -1,7 +1,7 @@
 """`POST /v1/tokens/{name}/proof`: a DPoP token, and the proof for one request with it (RFC 9449 section 7).
 
-The proof key never leaves the broker. A workload says which request it is about to send, and where the API's nonce
-belongs; when it was made, its id and the token that it is for are the broker's to say.
+The proof key never leaves the broker. The workload provides method, URL and the API's nonce; the broker sets `iat`,
+`jti` and `ath`.
 """
 
 import re
@@ -22,9 +22,9 @@ from broker.workload_api.json_body import members_of
 from broker.workload_api.tokens import Clock
 from broker.workload_api.v1.query import invalid
 
-#: Proofs of one token that are made in any second, at most: signing holds up everybody else.
+#: Most proofs per token and second: signing takes CPU time from all other requests.
 PER_SECOND: Final = 100
-#: RFC 9110 section 9.1: a token. None is longer than a few letters.
+#: A method is a token (RFC 9110 section 9.1); 32 characters exceed every registered one.
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}")
 
 UNREADABLE: Final = invalid(
@@ -49,29 +49,28 @@ TOO_MANY: Final = Problem(
 PROOF_AS_JSON: Final = Problem(406, "not_acceptable", "A proof comes as application/json.")
 
 
-class Bound(Struct, frozen=True, kw_only=True):
-    """What proofs with one token may say, by its client's configuration.
-
-    `targets` are the origins that they may be for. `token_endpoint` tells where the client asks, `None` until that is
-    known; `clock` the time to date proofs with, in epoch seconds.
-    """
+class ProofPolicy(Struct, frozen=True, kw_only=True):
+    """Which proofs may be made with one token, from its client's configuration."""
 
     client: str
+    #: Origins that proofs may be made for.
     targets: tuple[str, ...]
+    #: Returns the client's token endpoint, `None` before discovery.
     token_endpoint: Callable[[], str | None]
+    #: Returns the time for `iat`, in epoch seconds.
     clock: Clock
 
 
-class Wanted(Struct, frozen=True):
-    """The request that a proof is wanted for."""
+class ProofRequest(Struct, frozen=True):
+    """The HTTP request to make a proof for."""
 
     method: str
     place: Place
     nonce: str | None
 
 
-def parse_wanted(body: bytes) -> Wanted | Problem:
-    """The two members, perhaps the third, and nothing else."""
+def parse_proof_request(body: bytes) -> ProofRequest | Problem:
+    """Parse a JSON object with `method`, `url` and optionally `nonce`; other members are rejected."""
     match members_of(body):
         case {"method": str(method), "url": str(url), **other} if other.keys() <= {"nonce"}:
             nonce = other.get("nonce")
@@ -84,44 +83,48 @@ def parse_wanted(body: bytes) -> Wanted | Problem:
         return URL
     if nonce is not None and not (isinstance(nonce, str) and is_nonce(nonce)):
         return NONCE
-    return Wanted(method, place, nonce)
+    return ProofRequest(method, place, nonce)
 
 
 @dataclass(slots=True)
 class Allowance:
-    """When the last proofs of one token were made, in seconds. Arithmetic only.
+    """Sliding-window rate limit for the proofs of one token. No I/O.
 
-    A bucket that fills while it is emptied would let twice as many pass in the first second.
+    A token bucket would permit up to twice the rate in its first second.
     """
 
+    #: Times of the latest proofs, in seconds.
     made: deque[float] = field(default_factory=lambda: deque(maxlen=PER_SECOND))
 
     def take(self, now: float) -> bool:
-        """Whether one may be made; then it is spent."""
+        """Use one proof of the allowance at `now` (seconds). Returns False if none is left."""
         if len(self.made) == PER_SECOND and now - self.made[0] < 1.0:
             return False
-        self.made.append(now)  # in the place of the oldest
+        self.made.append(now)  # maxlen drops the oldest
         return True
 
 
 class Proofs:
-    """Makes proofs with the keys that the tokens are bound to. `bound` has the tokens whose clients use DPoP."""
+    """Makes DPoP proofs with the keys that tokens are bound to.
 
-    def __init__(self, bound: Mapping[str, Bound], *, now: Clock) -> None:
-        self._bound = bound
+    `policies`: by token name, for tokens of clients that use DPoP.
+    """
+
+    def __init__(self, policies: Mapping[str, ProofPolicy], *, now: Clock) -> None:
+        self._policies = policies
         self._now = now
         self._origins = {
-            name: frozenset(place.origin for target in one.targets if (place := place_of(target)))
-            for name, one in bound.items()
+            name: frozenset(place.origin for target in policy.targets if (place := place_of(target)))
+            for name, policy in policies.items()
         }
-        self._allowances = {name: Allowance() for name in bound}
+        self._allowances = {name: Allowance() for name in policies}
 
-    async def answer(self, name: str, token: Token, wanted: Wanted) -> web.Response | Problem:
-        """The token called `name` and a proof for `wanted`."""
-        bound = self._bound.get(name)
-        if bound is None or token.proof_key is None:
+    async def answer(self, name: str, token: Token, request: ProofRequest) -> web.Response | Problem:
+        """The response with the token called `name` and a proof for `request`, or the error to answer."""
+        policy = self._policies.get(name)
+        if policy is None or token.proof_key is None:
             return BEARER
-        if problem := self._beyond(name, bound, wanted.place):
+        if problem := self._forbidden_target(name, policy, request.place):
             return problem
         if not self._allowances[name].take(self._now()):
             return TOO_MANY
@@ -129,23 +132,26 @@ class Proofs:
             make_proof,
             algorithm=token.proof_key.algorithm,
             public_jwk=token.proof_key.public_jwk,
-            method=wanted.method,
-            url=str(wanted.place),
-            issued_at=bound.clock(),
-            nonce=wanted.nonce,
+            method=request.method,
+            url=str(request.place),
+            issued_at=policy.clock(),
+            nonce=request.nonce,
             access_token=token.access_token,
         )
-        said = {"access_token": token.access_token, "token_type": token.token_type, "proof": proof}
-        return success("json", msgspec.json.encode(said))
+        members = {"access_token": token.access_token, "token_type": token.token_type, "proof": proof}
+        return success("json", msgspec.json.encode(members))
 
-    def _beyond(self, name: str, bound: Bound, place: Place) -> Problem | None:
-        """Why there is no proof for `place`: one for the token endpoint would let others ask in the broker's name."""
-        endpoint = bound.token_endpoint()
+    def _forbidden_target(self, name: str, policy: ProofPolicy, place: Place) -> Problem | None:
+        """The error if no proof may be made for `place`: a foreign origin, or the token endpoint.
+
+        With a proof for the token endpoint, a workload could send token requests as the broker.
+        """
+        endpoint = policy.token_endpoint()
         if endpoint and is_same(place, endpoint):
             why = "A proof for the token endpoint is nobody's to have: only the broker asks there."
         elif place.origin not in self._origins[name]:
-            targets = ", ".join(bound.targets) or "none"
-            why = f"Proofs with {name} are for these origins: {targets}; clients.{bound.client}.dpop.targets has them."
+            targets = ", ".join(policy.targets) or "none"
+            why = f"Proofs with {name} are for these origins: {targets}; clients.{policy.client}.dpop.targets has them."
         else:
             return None
         return Problem(403, "forbidden", why, reason="permission")

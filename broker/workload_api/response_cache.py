@@ -1,8 +1,8 @@
-"""Answers to request heads without aiohttp, whose parser, request, task and writer take most of a request's time.
+"""A response cache that bypasses aiohttp, whose parser, task and writer take most of the time of a request.
 
-What the answer is depends on the target, on the fields that decide and on the peer. The decision over them is taken by
-the rules of the full path and kept; the answer itself is rendered anew when the token, the second or what is left of
-the token's lifetime changes.
+A response depends on the target, the deciding header fields and the peer. The full path decides once for each such
+combination and the decision is cached. The response is rendered again when the token, the `Date` second or `expires_in`
+changes.
 """
 
 import asyncio
@@ -25,29 +25,30 @@ from broker.workload_api.head import Head
 from broker.workload_api.strict_head import HeadPattern, deciding_fields
 from broker.workload_api.tokens import Clock, Tokens, may_be_answered
 
-#: Decisions that are kept, the most recently used ones.
-MOST_DECISIONS: Final = 128
-#: Bytes of the largest body that is kept.
-LARGEST_BODY: Final = 16384
-#: Seconds until cached answers are counted: metrics are that much behind at most.
+#: Most cached decisions; the least recently used one is evicted.
+MAX_DECISIONS: Final = 128
+#: Largest cached body, in bytes.
+MAX_CACHED_BODY: Final = 16384
+#: Longest delay of metrics for cached responses, in seconds: hits are counted in batches.
 COUNT_DELAY: Final = 1.0
 
 
 class Decision(NamedTuple):
-    """A permitted request for a token; `route` is the label of metrics."""
+    """A permitted request for a token."""
 
     token: str
     caller: str
     form: Form
+    #: The value of the metrics label `route`.
     route: str
 
 
-#: Decides over a GET by its target, its head and its peer; `None`: the answer would not be a 200.
+#: Decides on a GET from target, head and peer; returns `None` unless the response would be a 200.
 Decide: TypeAlias = Callable[[str, Head, Peer], Decision | None]
 
 
 class ResponseCache:
-    """Finds the answer to a request head, deciding at most once over heads that differ in nothing that matters."""
+    """Finds the cached response for a request head. Heads with equal deciding fields share one decision."""
 
     def __init__(
         self,
@@ -68,11 +69,11 @@ class ResponseCache:
         self.observe = observe
         self._pattern = HeadPattern(limits)
         self._callers_generation = callers.generation
-        # The keys are digests: some of the fields hold a caller's secret.
+        # Keys are digests, because the fields may contain a caller's secret.
         self._responses: OrderedDict[tuple[bytes, Peer], CachedResponse] = OrderedDict()
 
     def find(self, data: bytes, peer: Peer) -> "CachedResponse | None":
-        """The response to `data` from `peer`; `None` unless it is one whole head to be answered with a token."""
+        """The response to `data` from `peer`; `None` unless that is one complete head answered with a token."""
         matched = self._pattern.match(data)
         if matched is None:
             return None
@@ -85,7 +86,7 @@ class ResponseCache:
         if response:
             self._responses.move_to_end(key)
             return response
-        began = self.now()
+        started = self.now()
         fields = deciding_fields(lines)
         decision = None if fields is None else self._decide(target.decode(), Head(fields), peer)
         if decision is None:
@@ -94,14 +95,14 @@ class ResponseCache:
         if not response.render():
             return None
         self._responses[key] = response
-        if len(self._responses) > MOST_DECISIONS:
+        if len(self._responses) > MAX_DECISIONS:
             self._responses.popitem(last=False)
-        response.count(1, self.now() - began)
+        response.count(1, self.now() - started)
         return response
 
 
 class CachedResponse:
-    """The answer to every head that led to one decision."""
+    """The rendered response for one decision."""
 
     __slots__ = (
         *("_answer", "_body", "_cache", "_callers_generation", "_decision", "_fresh_until", "_hits", "_second"),
@@ -117,10 +118,10 @@ class CachedResponse:
         self._fresh_until = 0.0
         self._second = 0
         self._answer = b""
-        self._hits = -1  # the cache counts the first answer, with the time that it took
+        self._hits = -1  # the cache counts the first response, with its duration
 
     def __call__(self) -> bytes | None:
-        """The whole answer as it is now, counted as sent; `None` if the request must be answered in full."""
+        """Return the current response and count it; `None` if the request must take the full path."""
         cache = self._cache
         if cache.callers.generation != self._callers_generation:
             return None
@@ -138,14 +139,14 @@ class CachedResponse:
         return self._answer
 
     def render(self) -> bool:
-        """Make the body from the token as it is now. False if it must not be answered in this form or from here."""
+        """Render the body from the current token. Returns False if the request must take the full path."""
         cache, form = self._cache, self._decision.form
         token = cache.store.get(self._decision.token)
         if token is None or not may_be_answered(form, token):
             return False
-        now = cache.now()  # before the body, which tells the seconds that are left
+        now = cache.now()  # read before encoding, so that `expires_in` cannot outlive `_fresh_until`
         body = cache.tokens.encode(form, token)
-        if len(body) > LARGEST_BODY:
+        if len(body) > MAX_CACHED_BODY:
             return False
         self._body = body
         left = token.expires_at - now
@@ -155,7 +156,7 @@ class CachedResponse:
         return True
 
     def count(self, times: int, seconds: float | None = None) -> None:
-        """Count answers; `seconds` is what the first one took."""
+        """Emit the events for `times` responses; `seconds` is the duration of the first."""
         decision, observe = self._decision, self._cache.observe
         observe(Served(route=decision.route, code=200, seconds=seconds, times=times))
         observe(HandedOut(token=decision.token, caller=decision.caller, times=times))
@@ -167,7 +168,7 @@ class CachedResponse:
 
 @lru_cache(maxsize=len(MEDIA_TYPES))
 def _head(form: Form) -> bytes:
-    fields = {"Content-Type": MEDIA_TYPES[form], **COMMON_FIELDS}  # in the order in which aiohttp writes them
+    fields = {"Content-Type": MEDIA_TYPES[form], **COMMON_FIELDS}  # same order as aiohttp's
     return "".join(["HTTP/1.1 200 OK\r\n", *(f"{name}: {value}\r\n" for name, value in fields.items())]).encode()
 
 

@@ -1,4 +1,4 @@
-"""The workload API's front door: route, guard, then the face that was asked: `v1` or `oauth`."""
+"""Entry point of the workload API: routes a request, checks its head, and passes it to `v1` or `oauth`."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -14,28 +14,29 @@ from broker.workload_api.answers import Problem, failure, preferred
 from broker.workload_api.body import read_body
 from broker.workload_api.callers.registry import Callers
 from broker.workload_api.first_token import FirstToken
-from broker.workload_api.forced import Forced, Waiters
+from broker.workload_api.forced import ForcedRefresh, WaiterLimit
 from broker.workload_api.guard import Guard
 from broker.workload_api.head import Head
 from broker.workload_api.oauth.token_endpoint import TokenEndpoint
-from broker.workload_api.proofs import Bound, Proofs
+from broker.workload_api.proofs import ProofPolicy, Proofs
 from broker.workload_api.response_cache import Decision, ResponseCache
 from broker.workload_api.routes import DEFAULT, OAUTH, OAUTH_METADATA, OTHER, ROUTES, TOKEN, Route, match
 from broker.workload_api.tokens import Clock, Tokens
-from broker.workload_api.v1.api import V1, Asked
+from broker.workload_api.v1.api import V1, ApiRequest
 
 __all__ = ["ROUTES", "Handout"]
 
-#: The code of a client that went away before its answer, as nginx counts it.
+#: Status code for a client that disconnected before its response, as in nginx.
 CLIENT_CLOSED = 499
-NONE_BOUND: Mapping[str, Bound] = MappingProxyType({})
+NO_POLICIES: Mapping[str, ProofPolicy] = MappingProxyType({})
 
 
 class Handout:
-    """Answers the processes beside the broker from what the store holds.
+    """Serves the current tokens to local workloads.
 
-    `patience` is how long one request to the authorization server may take for each token, in seconds. Without
-    `fast_path` every request is answered in full and counted by itself. `bound` has the tokens whose clients use DPoP.
+    `fetch_timeouts`: timeout in seconds of one token request, by token name.
+    `fast_path`: whether to use the response cache; without it, every request takes the full path.
+    `proof_policies`: by token name, for tokens of clients that use DPoP.
     """
 
     def __init__(
@@ -46,45 +47,47 @@ class Handout:
         *,
         callers: Callers,
         refreshers: Mapping[str, Refresher],
-        patience: Mapping[str, float],
+        fetch_timeouts: Mapping[str, float],
         failure: Callable[[str], Diagnosis | None],
         next_at: Callable[[str], float | None],
         fast_path: bool,
         now: Clock,
         wall: Clock,
         observe: Observer,
-        bound: Mapping[str, Bound] = NONE_BOUND,
+        proof_policies: Mapping[str, ProofPolicy] = NO_POLICIES,
     ) -> None:
         self._guard = Guard(require_header=api.require_header, allowed_hosts=api.allowed_hosts)
         self._limits = api.limits
-        waiters = Waiters(max(1, api.max_connections // 2))
+        waiters = WaiterLimit(max(1, api.max_connections // 2))
         first = FirstToken(
             refreshers,
             store,
-            seconds=api.first_token_wait,
-            waiters=Waiters(max(1, api.max_connections // 4)),
-            patient=waiters,
+            attempt_wait=api.first_token_wait,
+            waiters=WaiterLimit(max(1, api.max_connections // 4)),
+            long_waiters=waiters,
         )
-        held = Tokens(tokens, store, first, failure=failure, next_at=next_at, now=now, wall=wall)
-        forced = Forced(refreshers, store, waiters, patience=patience, now=now, observe=observe)
-        proofs = Proofs(bound, now=now)
-        self._v1 = V1(held, store, callers, forced, proofs, observe=observe)
+        served_tokens = Tokens(tokens, store, first, failure=failure, next_at=next_at, now=now, wall=wall)
+        forced = ForcedRefresh(refreshers, store, waiters, fetch_timeouts=fetch_timeouts, now=now, observe=observe)
+        proofs = Proofs(proof_policies, now=now)
+        self._v1 = V1(served_tokens, store, callers, forced, proofs, observe=observe)
         self._oauth: TokenEndpoint | None = None
         if api.token_endpoint != "off":  # noqa: S105 - a word of the configuration
-            self._oauth = TokenEndpoint(api.token_endpoint, tokens, held, callers, observe=observe)
+            self._oauth = TokenEndpoint(api.token_endpoint, tokens, served_tokens, callers, observe=observe)
         paths = [path for path in ROUTES if path.startswith("/v1/") or (self._oauth and path.startswith("/"))]
         self._not_found = Problem(404, "not_found", f"The workload API has: {' '.join(paths)}")
         self._now = now
         self._observe = observe
-        #: For the listener; with `fast_path` only.
+        #: The response cache's lookup, for the listener; `None` without `fast_path`.
         self.find_response: FindResponse | None = None
         if fast_path:
-            cache = ResponseCache(self._decide, held, store, callers, limits=api.limits, now=now, observe=observe)
+            cache = ResponseCache(
+                self._decide, served_tokens, store, callers, limits=api.limits, now=now, observe=observe
+            )
             self.find_response = cache.find
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
-        """Answer one request and tell how it went."""
-        began = self._now()
+        """Answer one request and emit Served."""
+        started = self._now()
         path, _, query = request.raw_path.partition("?")  # as sent: no name needs decoding
         route, name = match(path)
         code = 500
@@ -95,8 +98,8 @@ class Handout:
             code = CLIENT_CLOSED
             raise
         finally:
-            # A query asks to wait as a rule, and how long a client chose to is no measure of ours.
-            seconds = self._now() - began if route.timed and not query else None
+            # A query usually asks to wait; a wait that the client chose would distort the histogram.
+            seconds = self._now() - started if route.timed and not query else None
             self._observe(Served(route=route.label, code=code, seconds=seconds))
         return answer
 
@@ -121,17 +124,17 @@ class Handout:
             return await self._oauth.answer(head, body, uid=peer.uid)
         if self._oauth and route is OAUTH_METADATA:
             return self._oauth.metadata(None if peer.over_unix else head.values("host")[0])
-        asked = Asked(request.method, route, name, query, head.values("authorization"), form, peer.uid)
-        found = await self._v1.answer(asked, body)
+        api_request = ApiRequest(request.method, route, name, query, head.values("authorization"), form, peer.uid)
+        found = await self._v1.answer(api_request, body)
         return failure(form, found) if isinstance(found, Problem) else found
 
     def _decide(self, target: str, head: Head, peer: Peer) -> Decision | None:
-        """The decision of `_answer` over a GET without body and query, if it is to hand out a token."""
+        """Decide as `_answer` does on a GET without body and query; `None` unless it serves a token."""
         route, name = match(target)
         form = preferred(",".join(head.values("accept")))
         if form is None or route not in (TOKEN, DEFAULT) or self._guard("GET", target, head, over_unix=peer.over_unix):
             return None
-        permitted = self._v1.permit(Asked("GET", route, name, "", head.values("authorization"), form, peer.uid))
+        permitted = self._v1.permit(ApiRequest("GET", route, name, "", head.values("authorization"), form, peer.uid))
         return None if isinstance(permitted, Problem) else Decision(*permitted, form, route.label)
 
     def _not_served(self, method: str, route: Route) -> Problem | None:

@@ -1,7 +1,8 @@
-"""Files that hold the current token, for programs that can read nothing else. Readers of the store, like the listeners.
+"""Sinks: files with the current token, for programs that cannot use the API.
 
-The directory may be shared with containers that are not to be trusted: it is opened once for each change, through no
-symlink of theirs; within it nothing is followed, nothing that exists is written to, and no reader sees half of a token.
+The directory may be shared with untrusted containers. It is opened once per change, without following symlinks that
+they could have made. Inside it no symlink is followed and no existing file is opened for writing; replacement is
+atomic.
 """
 
 import asyncio
@@ -23,14 +24,14 @@ from broker.files import new_files
 from broker.refresh.refresher import LONGEST_SLEEP
 from broker.refresh.store import Store
 
-#: Seconds until a file that could not be written is tried again.
-RETRY = 10.0
-#: For a directory on the way: searching it needs no permission to read it.
-STEP = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+#: Seconds before a failed write or removal is retried.
+RETRY_INTERVAL = 10.0
+#: Flags to open an intermediate directory: O_PATH needs search permission only.
+TRAVERSE_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 class Sink:
-    """Keeps one file as the store says: the token while it is usable, else no file."""
+    """Keeps one file in line with the store: it holds the usable token, or does not exist."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Sink:
         self._observe = observe
 
     async def run(self) -> NoReturn:
-        """Follow the store for ever. A file that was there before is replaced or removed: its age is unknown."""
+        """Follow the store forever. A file from an earlier run is replaced or removed, since its age is unknown."""
         written: Token | Literal["unknown"] | None = "unknown"
         try:
             while True:
@@ -61,42 +62,42 @@ class Sink:
                     left = min(token.usable_until - self._now(), LONGEST_SLEEP) if token else None
                 elif self._report(token, await asyncio.to_thread(self._apply, token)):
                     written = token
-                    continue  # another may have come meanwhile
+                    continue  # the token may have changed during the write
                 else:
-                    written, left = await self._retire(written) if token else (written, RETRY)
+                    written, left = await self._retire(written) if token else (written, RETRY_INTERVAL)
                 await self._store.next(self._token, left)
         finally:
             if self._settings.remove_on_shutdown:
-                self._report(None, self._apply(None))  # the loop is ending: there is nobody left to wait for it
+                self._report(None, self._apply(None))  # synchronous: the event loop is shutting down
 
     async def _retire(
         self, written: Token | Literal["unknown"] | None
     ) -> tuple[Token | Literal["unknown"] | None, float]:
-        """Remove a token that expired before it could be replaced: that needs no space on a full disk.
+        """Remove the file if its token expired before it could be replaced; this works on a full disk too.
 
-        Returns what the file holds then, and the seconds until the next attempt.
+        Returns the new content and the seconds until the next attempt.
         """
         if isinstance(written, Token) and (usable := written.usable_until - self._now()) > 0:
-            return written, min(RETRY, usable)
+            return written, min(RETRY_INTERVAL, usable)
         if written and not await asyncio.to_thread(self._apply, None):
             written = None
-        return written, RETRY
+        return written, RETRY_INTERVAL
 
-    def _report(self, token: Token | None, fault: str) -> bool:
-        """Emit how it went. Returns whether the file holds `token` now."""
+    def _report(self, token: Token | None, error: str) -> bool:
+        """Emit the outcome. Returns whether the change succeeded."""
         name, file = self._token, str(self._file)
-        if fault:
-            self._observe(SinkFailed(token=name, file=file, detail=fault))
+        if error:
+            self._observe(SinkFailed(token=name, file=file, detail=error))
         elif token:
             self._observe(SinkWritten(token=name, file=file))
         else:
             self._observe(SinkCleared(token=name, file=file))
-        return not fault
+        return not error
 
     def _apply(self, token: Token | None) -> str:
-        """Make the file say `token`; a sentence when that cannot be done."""
+        """Write `token` to the file, or remove the file. Returns an error sentence, empty on success. Blocking."""
         try:
-            with _opened(self._file.parent) as directory:
+            with _directory_descriptor(self._file.parent) as directory:
                 new_files.remove_unfinished(self._file.name, directory=directory)
                 if token:
                     new_files.replace(self._file.name, self._encode(token), mode=self._mode, directory=directory)
@@ -114,7 +115,7 @@ class Sink:
             case "header":
                 return f"Authorization: {token.token_type} {token.access_token}\n".encode()
             case _:
-                # No expires_in: it would be right at one moment only.
+                # No expires_in: it would be wrong as soon as time passes.
                 expires_at = math.floor(self._wall() + token.expires_at - self._now())
                 members = {
                     "access_token": token.access_token,
@@ -126,43 +127,43 @@ class Sink:
 
 
 @contextmanager
-def _opened(directory: Path) -> Iterator[int]:
-    """Open the directory; what happens to its path meanwhile does not matter."""
+def _directory_descriptor(directory: Path) -> Iterator[int]:
+    """Yield a descriptor of the directory, which stays valid if its path is replaced."""
     if os.open not in os.supports_dir_fd:  # pragma: no cover - Windows
         raise OSError(None, "this system cannot write files safely in a shared directory")
-    descriptor = _open(directory)
+    descriptor = _open_directory(directory)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _open(directory: Path) -> int:
-    """A descriptor of `directory`, reached by no symlink that another container may have made.
+def _open_directory(directory: Path) -> int:
+    """Open `directory` without following symlinks that another container may have made.
 
-    Volumes are other file systems than `/`. A symlink is followed on the way to the first volume only, and never in
-    place of the directory itself. Raises OSError, whose `strerror` names a symlink that is not followed.
+    Symlinks are followed only on the root file system, since volumes are separate file systems, and never as the last
+    component. Raises OSError; its `strerror` names a symlink that is not followed.
     """
     parts = directory.absolute().parts
-    here = os.open(parts[0], STEP)
+    current = os.open(parts[0], TRAVERSE_FLAGS)
     try:
-        root, trusted = os.fstat(here).st_dev, True
+        root, trusted = os.fstat(current).st_dev, True
         for depth, part in enumerate(parts[1:], 2):
-            trusted = trusted and depth < len(parts) and os.stat(part, dir_fd=here).st_dev == root
+            trusted = trusted and depth < len(parts) and os.stat(part, dir_fd=current).st_dev == root
             try:
-                there = os.open(part, STEP if trusted else STEP | os.O_NOFOLLOW, dir_fd=here)
+                following = os.open(part, TRAVERSE_FLAGS if trusted else TRAVERSE_FLAGS | os.O_NOFOLLOW, dir_fd=current)
             except NotADirectoryError:
-                if not stat.S_ISLNK(os.stat(part, dir_fd=here, follow_symlinks=False).st_mode):
+                if not stat.S_ISLNK(os.stat(part, dir_fd=current, follow_symlinks=False).st_mode):
                     raise
                 why = (
                     f"{Path(*parts[:depth])} is a symlink, which another container may have made; name a real directory"
                 )
                 raise OSError(errno.ELOOP, why) from None
-            os.close(here)
-            here = there
-        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
+            os.close(current)
+            current = following
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=current)
     finally:
-        os.close(here)
+        os.close(current)
 
 
 def _explain(error: OSError, file: Path, token: Token | None) -> str:

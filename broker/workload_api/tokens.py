@@ -1,4 +1,4 @@
-"""What there is to hand out, and what to say when there is nothing."""
+"""The tokens to serve, and the error when one is unavailable."""
 
 import math
 from collections.abc import Callable, Collection, Iterable
@@ -12,7 +12,7 @@ from broker.refresh.store import Store
 from broker.workload_api.answers import Form, Problem
 from broker.workload_api.first_token import FirstToken
 
-#: The token that needs no name, where there are several.
+#: Name of the token that `/v1/token` serves if several are configured.
 DEFAULT: Final = "default"
 #: Bounds of `Retry-After`, in seconds.
 RETRY_AFTER: Final = (1, 60)
@@ -21,7 +21,11 @@ Clock: TypeAlias = Callable[[], float]
 
 
 class Tokens:
-    """The configured tokens, as both faces of the hand-out see them."""
+    """The configured tokens, shared by the `/v1` routes and the OAuth endpoint.
+
+    `failure`: the diagnosis of a token's last attempt, `None` after a success.
+    `next_at`: when a token's next attempt is due, by `now`.
+    """
 
     def __init__(
         self,
@@ -42,22 +46,22 @@ class Tokens:
         self._now = now
         self._wall = wall
         only = next(iter(names)) if len(names) == 1 else DEFAULT
-        #: The token meant by who names none: the only one, or the one called `default`; `None` when there is neither.
+        #: The token for requests that name none: the only one, or the one called `default`; otherwise `None`.
         self.default = only if only in self._names else None
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
 
     async def obtain(self, name: str, wait: float | None = None) -> Token | Problem:
-        """The usable token `name`, which is configured; one that is absent is waited for (`wait` is `?wait`)."""
+        """The usable token `name`, which must be configured; waits up to `wait` seconds (`?wait`) if it is absent."""
         return await self._first.get(name, wait) or self._unavailable(name)
 
     def find(self, name: str) -> Token | Problem:
-        """The usable token `name`, which is configured."""
+        """The usable token `name`, which must be configured, without waiting."""
         return self._store.get(name) or self._unavailable(name)
 
     def _unavailable(self, name: str) -> Problem:
-        """Never the authorization server's own status: a 401 there is none of the workload's making."""
+        """A 503 whatever status the authorization server sent: its 401 concerns the broker, not the workload."""
         least, most = RETRY_AFTER
         seconds = math.ceil((self._next_at(name) or 0.0) - self._now())
         headers = {"Retry-After": str(min(max(seconds, least), most))}
@@ -72,13 +76,13 @@ class Tokens:
         return Problem(503, "temporarily_unavailable", description, reason=reason, hint=hint, headers=headers)
 
     def left(self, token: Token) -> float:
-        """Seconds until the authorization server stops accepting it."""
+        """Seconds until `token` expires."""
         return token.expires_at - self._now()
 
     def encode(self, form: Form, token: Token) -> bytes:
-        """The answer's body (RFC 6749 section 5.1): with what is left of the lifetime now, or the bare token.
+        """The response body (RFC 6749 section 5.1) with the remaining lifetime, or only the token as plain text.
 
-        Of the authorization server's further members none stands in the place of one that the broker says.
+        Extra members of the authorization server's response never override the broker's.
         """
         if form == "text":
             return token.access_token.encode()
@@ -90,18 +94,18 @@ class Tokens:
             "expires_at": math.floor(self._wall() + left),
             "scope": token.scope,
         }
-        for name, value in token.extra.items():  # as a rule there are none
+        for name, value in token.extra.items():  # usually none
             members.setdefault(name, value)
         return msgspec.json.encode(members)
 
 
 def may_be_answered(form: Form, token: Token) -> bool:
-    """Whether `form` fits: a bare token would be sent as Bearer, which a DPoP token is bound to a key against."""
+    """Whether `form` suits `token`: clients would send a plain-text token as Bearer, so a DPoP token needs JSON."""
     return form == "json" or token.token_type == "Bearer"  # noqa: S105 - no password
 
 
-def unknown(why: str, permitted: Iterable[str]) -> Problem:
-    """A 404 with the names that this caller may use."""
+def unknown_token(why: str, permitted: Iterable[str]) -> Problem:
+    """A 404 that lists the tokens this caller may use."""
     names = ", ".join(permitted)
     rest = f"You may ask for: {names}." if names else "None is open to who sends no caller's secret."
     return Problem(404, "unknown_token", f"{why}. {rest}")

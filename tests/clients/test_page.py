@@ -8,7 +8,7 @@ import msgspec
 import yaml
 
 from broker.core.settings import Dpop
-from broker.workload_api.proofs import Wanted, parse_wanted
+from broker.workload_api.proofs import ProofRequest, parse_proof_request
 from clients import test_envoy, test_snippets
 from clients.page import BLOCKS, SNIPPETS, TEXT
 from clients.stage import API, BROKER, SECRET_FILE
@@ -59,8 +59,8 @@ def test_what_the_page_says_of_dpop_is_a_clients_configuration_and_what_is_asked
     _, section = (yaml.safe_load(block.code) for block in BLOCKS if block.language == "yaml" and not block.mark)
     bound = msgspec.convert(section["clients"]["okta"]["dpop"], Dpop)
     (asked,) = (block.code for block in BLOCKS if "/proof" in block.code and not block.mark)
-    wanted = parse_wanted(asked.partition("\n\n")[2].encode())
-    assert isinstance(wanted, Wanted)
+    wanted = parse_proof_request(asked.partition("\n\n")[2].encode())
+    assert isinstance(wanted, ProofRequest)
     assert wanted.place.origin in bound.targets
 
 

@@ -150,4 +150,4 @@ def test_where_no_file_can_be_made_the_directory_is_to_blame(tmp_path: Path) -> 
 
 
 def test_a_secret_is_long_enough_for_what_is_demanded_of_one() -> None:
-    assert secrets.MADE_BYTES * 2 >= secrets.SHORTEST
+    assert secrets.NEW_SECRET_BYTES * 2 >= secrets.MIN_SECRET_BYTES

@@ -1,4 +1,4 @@
-"""Who asks, and what they may have."""
+"""Authentication and authorization of callers."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from broker.core.errors import ConfigError
 from broker.core.events import CallerLoaded, CallerRefused, Event
 from broker.core.settings import ANONYMOUS, CallerSettings, TokenSettings
-from broker.workload_api.callers.registry import PATIENCE, POLL, Callers, Denied
+from broker.workload_api.callers.registry import POLL_INTERVAL, READ_TIMEOUT, Callers, Denied
 from key_volume import Volume
 
 A1, A2, B1, C1 = (f"{name}-0123456789abcdef" for name in ("a1", "a2", "b1", "c1"))
@@ -82,7 +82,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 async def looks(count: int) -> None:
     for _ in range(count):
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL_INTERVAL)
         time.sleep(0.01)  # noqa: ASYNC251 - for the thread that reads
 
 
@@ -296,7 +296,7 @@ async def test_a_mount_that_hangs_costs_one_thread_and_hinders_no_other_file(tmp
         assert scene.who(A1) == ["a"]
         assert scene.callers._reading == {"a": hung}
         scene.write(a=A2)
-        await asyncio.sleep(3 * PATIENCE)
+        await asyncio.sleep(3 * READ_TIMEOUT)
         assert scene.who(A2) == [None], "nobody reads while somebody still does"
         hung.set_result("whatever it came to")
         await until(lambda: scene.who(A2) == ["a"])

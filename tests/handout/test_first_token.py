@@ -11,7 +11,7 @@ import pytest
 from broker.core.durations import Duration
 from broker.core.errors import NetworkError
 from broker.workload_api.first_token import FirstToken
-from broker.workload_api.forced import Waiters
+from broker.workload_api.forced import WaiterLimit
 from desk import Desk, open_desk
 from raw_http import Answer, get, wire
 
@@ -142,14 +142,14 @@ async def test_min_ttl_takes_the_token_that_was_in_flight() -> None:
 
 async def test_a_request_that_is_cancelled_makes_room_and_stops_nothing() -> None:
     async with fetching(takes=0.8) as desk:
-        room = Waiters(1)
-        first = FirstToken(desk.refreshers, desk.store, seconds=1, waiters=room, patient=Waiters(1))
+        room = WaiterLimit(1)
+        first = FirstToken(desk.refreshers, desk.store, attempt_wait=1, waiters=room, long_waiters=WaiterLimit(1))
         gone = asyncio.create_task(first.get("a"))
         await asyncio.sleep(0.1)
-        rooms = [room.room]
+        rooms = [room.available]
         gone.cancel()
         await asyncio.sleep(0.1)
-        assert [*rooms, room.room] == [False, True]
+        assert [*rooms, room.available] == [False, True]
         assert await first.get("a")
         assert desk.fetched == 1
 

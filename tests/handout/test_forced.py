@@ -13,7 +13,7 @@ from broker.core.settings import TokenSettings
 from broker.core.tokens import Token
 from broker.refresh.refresher import Refresher
 from broker.refresh.store import Store
-from broker.workload_api.forced import MARGIN, Forced, Waiters
+from broker.workload_api.forced import WAIT_MARGIN, ForcedRefresh, WaiterLimit
 
 pytestmark = pytest.mark.looptime
 EPOCH = 1_795_000_000.0
@@ -23,7 +23,7 @@ DOWN = NetworkError("connect", "idp:443", "refused")
 class Stage:
     """One token, kept by a refresher, and a server that grants `lifetime` seconds or raises `trouble`."""
 
-    def __init__(self, *, lifetime: float, most_waiting: int) -> None:
+    def __init__(self, *, lifetime: float, max_waiting: int) -> None:
         loop = asyncio.get_running_loop()
         self.now: Callable[[], float] = lambda: EPOCH + loop.time()
         self.lifetime = lifetime
@@ -32,7 +32,7 @@ class Stage:
         self.asked: list[float] = []
         self.told: list[Event] = []
         self.store = Store(["t"], self.now)
-        self.waiters = Waiters(most_waiting)
+        self.waiters = WaiterLimit(max_waiting)
         self.refresher = Refresher(
             "t",
             TokenSettings(client="c"),
@@ -42,11 +42,11 @@ class Stage:
             draw=lambda: 0.5,
             observe=self.told.append,
         )
-        self.forced = Forced(
+        self.forced = ForcedRefresh(
             {"t": self.refresher},
             self.store,
             self.waiters,
-            patience={"t": 10.0},
+            fetch_timeouts={"t": 10.0},
             now=self.now,
             observe=self.told.append,
         )
@@ -66,14 +66,14 @@ class Stage:
         assert token
         return token
 
-    async def good_for(self, seconds: float, *, wait: float | None = None) -> float:
+    async def ensure_lifetime(self, seconds: float, *, wait: float | None = None) -> float:
         """How long it took."""
         began = self.now()
-        await self.forced.good_for("t", seconds, caller="reports", wait=wait)
+        await self.forced.ensure_lifetime("t", seconds, caller="reports", wait=wait)
         return self.now() - began
 
     def reject(self) -> None:
-        self.forced.rejected("t", self.token, caller="reports")
+        self.forced.report_rejected("t", self.token, caller="reports")
 
     async def reject_all(self, seconds: int) -> None:
         """Report every token the moment that it may be reported, and each second after that."""
@@ -83,9 +83,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def a_stage(*, lifetime: float = 3600.0, most_waiting: int = 100) -> AsyncIterator[Stage]:
+async def a_stage(*, lifetime: float = 3600.0, max_waiting: int = 100) -> AsyncIterator[Stage]:
     """With the first token held for a minute."""
-    stage = Stage(lifetime=lifetime, most_waiting=most_waiting)
+    stage = Stage(lifetime=lifetime, max_waiting=max_waiting)
     task = asyncio.create_task(stage.refresher.run())
     await asyncio.sleep(60)
     try:
@@ -97,14 +97,14 @@ async def a_stage(*, lifetime: float = 3600.0, most_waiting: int = 100) -> Async
 
 async def test_a_token_that_lives_long_enough_is_left_alone() -> None:
     async with a_stage() as stage:
-        assert await stage.good_for(3540) == 0
+        assert await stage.ensure_lifetime(3540) == 0
         assert stage.asked == [0]
 
 
 async def test_one_that_does_not_is_replaced_while_who_asked_waits() -> None:
     async with a_stage() as stage:
         stage.takes = 2
-        assert await stage.good_for(3541) == pytest.approx(2)
+        assert await stage.ensure_lifetime(3541) == pytest.approx(2)
         assert stage.token.access_token == "token-2"
         assert stage.told[-2] == RefreshForced(token="t", caller="reports", cause="min_ttl")
 
@@ -112,7 +112,7 @@ async def test_one_that_does_not_is_replaced_while_who_asked_waits() -> None:
 async def test_the_old_one_is_there_until_then() -> None:
     async with a_stage() as stage:
         stage.takes = 5
-        waiting = asyncio.create_task(stage.good_for(3600))
+        waiting = asyncio.create_task(stage.ensure_lifetime(3600))
         for _ in range(4):
             await asyncio.sleep(1)
             assert stage.token.access_token == "token-1"
@@ -121,9 +121,9 @@ async def test_the_old_one_is_there_until_then() -> None:
 
 
 async def test_a_thousand_who_ask_at_once_cause_one_request() -> None:
-    async with a_stage(most_waiting=1000) as stage:
+    async with a_stage(max_waiting=1000) as stage:
         stage.takes = 2
-        took = await asyncio.gather(*(stage.good_for(3600) for _ in range(1000)))
+        took = await asyncio.gather(*(stage.ensure_lifetime(3600) for _ in range(1000)))
         assert stage.asked == [0, 60]
         assert took == pytest.approx([2] * 1000)
         assert len([event for event in stage.told if isinstance(event, RefreshForced)]) == 1
@@ -134,61 +134,61 @@ async def test_who_asks_during_an_ordinary_refresh_waits_for_that_and_spends_not
         stage.takes = 5
         await asyncio.sleep(stage.refresher.next_at - stage.now() + 1)
         assert stage.refresher.under_way
-        assert await stage.good_for(290) == pytest.approx(4)
+        assert await stage.ensure_lifetime(290) == pytest.approx(4)
         assert not [event for event in stage.told if isinstance(event, RefreshForced)]
         stage.lifetime = 3600
-        await stage.good_for(299)
+        await stage.ensure_lifetime(299)
         assert [event for event in stage.told if isinstance(event, RefreshForced)]
 
 
 async def test_a_second_within_half_a_minute_is_not_made_and_nobody_waits_for_it() -> None:
     async with a_stage(lifetime=40) as stage:
-        await stage.good_for(36)
+        await stage.ensure_lifetime(36)
         asked = len(stage.asked)
         await asyncio.sleep(10)
-        assert await stage.good_for(36) == 0
+        assert await stage.ensure_lifetime(36) == 0
         assert len(stage.asked) == asked
 
 
 async def test_who_waits_does_so_for_as_long_as_a_request_may_take() -> None:
     async with a_stage() as stage:
         stage.takes = 100
-        assert await stage.good_for(3600) == pytest.approx(10 + MARGIN)
+        assert await stage.ensure_lifetime(3600) == pytest.approx(10 + WAIT_MARGIN)
 
 
 @pytest.mark.parametrize("wait", [0.0, 3.0])
 async def test_who_says_so_waits_less(wait: float) -> None:
     async with a_stage() as stage:
         stage.takes = 5
-        assert await stage.good_for(3600, wait=wait) == pytest.approx(wait)
+        assert await stage.ensure_lifetime(3600, wait=wait) == pytest.approx(wait)
         await asyncio.sleep(5)
         assert stage.token.access_token == "token-2", "the refresh goes on"
 
 
 async def test_those_beyond_the_room_do_not_wait() -> None:
-    async with a_stage(most_waiting=2) as stage:
+    async with a_stage(max_waiting=2) as stage:
         stage.takes = 5
-        took = await asyncio.gather(*(stage.good_for(3600) for _ in range(4)))
+        took = await asyncio.gather(*(stage.ensure_lifetime(3600) for _ in range(4)))
         assert sorted(took) == [0, 0, pytest.approx(5), pytest.approx(5)]
-        assert stage.waiters.room
+        assert stage.waiters.available
 
 
 async def test_a_waiter_that_goes_away_makes_room_and_stops_nothing() -> None:
-    async with a_stage(most_waiting=1) as stage:
+    async with a_stage(max_waiting=1) as stage:
         stage.takes = 5
-        gone = asyncio.create_task(stage.good_for(3600))
+        gone = asyncio.create_task(stage.ensure_lifetime(3600))
         await asyncio.sleep(1)
-        assert not stage.waiters.room
+        assert not stage.waiters.available
         gone.cancel()
         await asyncio.sleep(0)
-        assert await stage.good_for(3600) == pytest.approx(4)
+        assert await stage.ensure_lifetime(3600) == pytest.approx(4)
         assert stage.token.access_token == "token-2"
 
 
 async def test_an_attempt_that_fails_costs_no_token_and_ends_the_wait() -> None:
     async with a_stage() as stage:
         stage.takes, stage.trouble = 1, DOWN
-        assert await stage.good_for(3600) == pytest.approx(1)
+        assert await stage.ensure_lifetime(3600) == pytest.approx(1)
         assert stage.token.access_token == "token-1"
 
 
@@ -196,11 +196,11 @@ async def test_while_attempts_fail_none_is_forced() -> None:
     """The pause after a failure is for the server's sake."""
     async with a_stage() as stage:
         stage.trouble = DOWN
-        await stage.good_for(3600)
+        await stage.ensure_lifetime(3600)
         asked = len(stage.asked)
         retry = stage.refresher.next_at
         while stage.now() < retry - 1:
-            assert await stage.good_for(3600) == 0
+            assert await stage.ensure_lifetime(3600) == 0
             stage.reject()
             await asyncio.sleep(0.5)
         assert len(stage.asked) == asked
@@ -211,7 +211,7 @@ async def test_a_rate_limit_of_the_client_is_found_out_once_and_then_waited_out(
     async with a_stage() as stage:
         stage.trouble = RefusalError(429, "", "", retry_after=600.0)
         for _ in range(500):
-            assert await stage.good_for(3600) == 0
+            assert await stage.ensure_lifetime(3600) == 0
             await asyncio.sleep(1)
         assert len(stage.asked) == 2
         assert len([event for event in stage.told if isinstance(event, RefreshFailed)]) == 1
@@ -226,7 +226,7 @@ async def test_without_a_token_nothing_is_forced() -> None:
         stage.trouble = DOWN
         await asyncio.sleep(4000)
         assert stage.store.get("t") is None
-        assert await stage.good_for(60) == 0
+        assert await stage.ensure_lifetime(60) == 0
         assert not [event for event in stage.told if isinstance(event, RefreshForced)]
 
 
@@ -255,10 +255,10 @@ async def test_rejections_and_min_ttl_share_one_budget() -> None:
     async with a_stage() as stage:
         stage.reject()
         await asyncio.sleep(20)
-        assert await stage.good_for(3600) == 0
+        assert await stage.ensure_lifetime(3600) == 0
         assert stage.asked == [0, 60]
         await asyncio.sleep(10)
-        await stage.good_for(3600)
+        await stage.ensure_lifetime(3600)
         assert stage.asked == [0, 60, 90]
 
 
@@ -295,7 +295,7 @@ async def test_a_forced_one_that_is_still_too_short_is_of_no_use() -> None:
     async with a_stage() as stage:
         stage.lifetime = 100
         for _ in range(2000):
-            await stage.good_for(3000)
+            await stage.ensure_lifetime(3000)
             await asyncio.sleep(1)
         forced = [event for event in stage.told if isinstance(event, RefreshForced)]
         assert len(forced) <= 8
@@ -306,7 +306,7 @@ async def test_a_token_that_outlives_its_requests_is_of_use() -> None:
     async with a_stage(lifetime=300) as stage:
         del stage.told[:]
         for _ in range(3000):
-            await stage.good_for(270)
+            await stage.ensure_lifetime(270)
             await asyncio.sleep(1)
         forced = [event for event in stage.told if isinstance(event, RefreshForced)]
         assert 3000 / 35 < len(forced) <= 3000 / 30 + 1

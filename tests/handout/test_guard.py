@@ -1,4 +1,4 @@
-"""Who may not even ask."""
+"""Checks on the request head, before authentication."""
 
 from random import Random
 
@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from broker.http_server.request_rules import FORWARDING_FIELDS, REFUSALS, Refusal
-from broker.workload_api.guard import BROWSER, CONTENT_TYPE, FORWARDED, HOST, METADATA, MOST_HOSTS, TARGET, Guard
+from broker.workload_api.guard import (
+    BROWSER,
+    CONTENT_TYPE,
+    FORWARDED,
+    HOST,
+    MAX_REMEMBERED_HOSTS,
+    METADATA,
+    TARGET,
+    Guard,
+)
 from broker.workload_api.head import Head
 from broker.workload_api.routes import ROUTES
 from each_case import for_each
@@ -78,10 +87,10 @@ def test_an_allowed_host_is_allowed_in_any_case() -> None:
 
 def test_permitted_hosts_are_remembered_up_to_a_bound_and_judged_alike_beyond_it() -> None:
     guard = Guard(require_header=False, allowed_hosts=[])
-    for port in [*range(2 * MOST_HOSTS)] * 2:
+    for port in [*range(2 * MAX_REMEMBERED_HOSTS)] * 2:
         assert judge(("Host", f"evil.example:{port}"), guard=guard) is HOST
         assert judge(("Host", f"localhost:{port}"), guard=guard) is None
-    assert guard._known == {f"localhost:{port}" for port in range(MOST_HOSTS)}
+    assert guard._known == {f"localhost:{port}" for port in range(MAX_REMEMBERED_HOSTS)}
 
 
 @for_each(

@@ -22,10 +22,10 @@ from broker.refresh.store import Store
 from broker.workload_api.answers import Problem
 from broker.workload_api.callers.registry import Callers
 from broker.workload_api.first_token import FirstToken
-from broker.workload_api.forced import Waiters
+from broker.workload_api.forced import WaiterLimit
 from broker.workload_api.head import Head
 from broker.workload_api.oauth import token_endpoint
-from broker.workload_api.oauth.token_endpoint import FORM, TokenEndpoint, read
+from broker.workload_api.oauth.token_endpoint import FORM, TokenEndpoint, parse_request
 from broker.workload_api.tokens import Tokens
 
 EPOCH = 1_800_000_000.0
@@ -81,7 +81,7 @@ class Endpoint:
             )
             for name, settings in self.settings.items()
         }
-        first = FirstToken(refreshers, store, seconds=0, waiters=Waiters(1), patient=Waiters(1))
+        first = FirstToken(refreshers, store, attempt_wait=0, waiters=WaiterLimit(1), long_waiters=WaiterLimit(1))
         tokens = Tokens(
             self.settings,
             store,
@@ -294,8 +294,8 @@ def test_the_metadata_follow_the_host_and_name_what_is_accepted(guarded: Endpoin
 @given(st.binary(max_size=200), st.lists(st.text(max_size=40), max_size=3))
 def test_no_body_and_no_credentials_are_too_strange_to_be_read(body: bytes, credentials: list[str]) -> None:
     head = Head(CIMultiDict([("Content-Type", FORM), *(("Authorization", one) for one in credentials)]))
-    asked = read(head, body)
-    assert isinstance(asked, Problem) or SECRET not in repr(asked)
+    request = parse_request(head, body)
+    assert isinstance(request, Problem) or SECRET not in repr(request)
 
 
 @given(
@@ -303,9 +303,9 @@ def test_no_body_and_no_credentials_are_too_strange_to_be_read(body: bytes, cred
     st.sampled_from([basic, encoded]),
 )
 def test_every_secret_survives_both_ways_of_basic(secret: str, make: Any) -> None:
-    asked = read(Head(CIMultiDict([("Content-Type", FORM), make("users", secret)])), b"a=b")
-    assert not isinstance(asked, Problem)
-    assert secret in asked.secrets
+    request = parse_request(Head(CIMultiDict([("Content-Type", FORM), make("users", secret)])), b"a=b")
+    assert not isinstance(request, Problem)
+    assert secret in request.secrets
 
 
 def test_every_description_keeps_to_the_characters_of_the_rfc() -> None:
@@ -317,5 +317,5 @@ def test_every_description_keeps_to_the_characters_of_the_rfc() -> None:
 
 
 def test_the_secret_is_in_no_repr() -> None:
-    asked = read(Head(CIMultiDict([("Content-Type", FORM)])), urlencode(IN_FORM).encode())
-    assert SECRET not in repr(asked)
+    request = parse_request(Head(CIMultiDict([("Content-Type", FORM)])), urlencode(IN_FORM).encode())
+    assert SECRET not in repr(request)

@@ -17,7 +17,7 @@ from broker.core.settings import CallerSettings
 from broker.keys.generate import proof_signer
 from broker.oauth.dpop import LONGEST_NONCE
 from broker.workload_api.answers import Problem
-from broker.workload_api.proofs import PER_SECOND, Allowance, Wanted, parse_wanted
+from broker.workload_api.proofs import PER_SECOND, Allowance, ProofRequest, parse_proof_request
 from desk import MARK, SECRET, Desk, open_desk
 from key_forms import segments, verifies
 from raw_http import Answer, ask, get, wire
@@ -219,12 +219,12 @@ async def test_a_nonce_that_is_none_is_refused_unrepeated(nonce: object, desk: D
 
 @given(st.binary(max_size=60) | st.dictionaries(st.text(), st.text()).map(json.dumps).map(str.encode))
 def test_whatever_is_sent_is_wanted_or_a_problem(body: bytes) -> None:
-    assert isinstance(parse_wanted(body), Wanted | Problem)
+    assert isinstance(parse_proof_request(body), ProofRequest | Problem)
 
 
 def test_a_member_that_stands_twice_is_none() -> None:
     twice = b'{"method":"GET","url":"https://api.example/","url":"https://evil.example/"}'
-    assert isinstance(parse_wanted(twice), Problem)
+    assert isinstance(parse_proof_request(twice), Problem)
 
 
 async def test_a_bearer_token_has_no_proof_and_says_how_it_is_used(desk: Desk) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.workload_api.answers import Problem
-from broker.workload_api.v1.query import MOST_WAIT, Query, parse_query
+from broker.workload_api.v1.query import MAX_WAIT, Query, parse_query
 from each_case import for_each
 
 KNOWN = "Known: wait, min_ttl."
@@ -56,7 +56,7 @@ def test_durations_are_written_as_in_the_configuration(query: str, parsed: Query
 def test_any_query_is_asked_for_or_refused_without_an_echo(query: str) -> None:
     found = parse_query(query)
     if isinstance(found, Query):
-        assert found.wait is None or 0 <= found.wait <= MOST_WAIT
+        assert found.wait is None or 0 <= found.wait <= MAX_WAIT
         assert found.min_ttl is None or found.min_ttl >= 0
     else:
         assert found.status == 400

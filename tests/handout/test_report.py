@@ -18,8 +18,8 @@ def test_a_token_is_meant_by_itself_or_by_its_fingerprint() -> None:
     for body in ({"access_token": TOKEN}, {"fingerprint": PRINT}):
         report = parse_report(json.dumps(body).encode())
         assert isinstance(report, Report)
-        assert report.means(TOKEN)
-        assert not report.means(TOKEN + "x")
+        assert report.matches(TOKEN)
+        assert not report.matches(TOKEN + "x")
         assert TOKEN not in repr(report)
     assert fingerprint(TOKEN) == PRINT
 
@@ -46,17 +46,17 @@ def test_anything_else_is_refused_in_fixed_words(body: bytes) -> None:
 def test_half_a_surrogate_pair_means_no_token() -> None:
     report = parse_report(b'{"access_token":"\\ud800"}')
     assert isinstance(report, Report)
-    assert not report.means(TOKEN)
+    assert not report.matches(TOKEN)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: json.dumps({"access_token": text}).encode()))
 def test_any_body_is_a_report_or_the_problem(body: bytes) -> None:
     report = parse_report(body)
-    assert isinstance(report, Problem) or not report.means(TOKEN)
+    assert isinstance(report, Problem) or not report.matches(TOKEN)
 
 
 @given(st.text(min_size=1, max_size=200))
 def test_every_token_is_meant_by_itself(text: str) -> None:
     report = parse_report(json.dumps({"access_token": text}, ensure_ascii=True).encode())
     assert isinstance(report, Report)
-    assert report.means(text)
+    assert report.matches(text)

@@ -19,7 +19,7 @@ from broker.core.settings import CallerSettings
 from broker.http_server import Peer
 from broker.workload_api.guard import Guard
 from broker.workload_api.head import DECIDING_FIELDS, Head
-from broker.workload_api.response_cache import LARGEST_BODY, MOST_DECISIONS
+from broker.workload_api.response_cache import MAX_CACHED_BODY, MAX_DECISIONS
 from desk import MARK, Desk, open_desk
 from raw_http import Wire, get, wire
 
@@ -200,23 +200,23 @@ def test_a_decision_is_kept_until_128_others_are_used() -> None:
     desk.put("only")
     first = find(desk, MARK)
     assert first is not None
-    for number in range(MOST_DECISIONS - 1):
+    for number in range(MAX_DECISIONS - 1):
         assert find(desk, MARK, f"Accept: */*, a/{number}") is not None
     assert find(desk, MARK) is first
     assert find(desk, MARK, "Accept: */*, a/b") is not None
     assert find(desk, MARK) is first
-    for number in range(MOST_DECISIONS):
+    for number in range(MAX_DECISIONS):
         assert find(desk, MARK, f"Accept: */*, a/{number}") is not None
     assert find(desk, MARK) is not first
 
 
 async def test_a_large_answer_is_not_cached() -> None:
     desk = Desk(("only",))
-    desk.put("only", text="x" * LARGEST_BODY)
+    desk.put("only", text="x" * MAX_CACHED_BODY)
     assert find(desk, MARK) is None
     response = find(desk, MARK, "Accept: text/plain")
     assert response is not None
-    desk.put("only", text="x" * (LARGEST_BODY + 1))
+    desk.put("only", text="x" * (MAX_CACHED_BODY + 1))
     assert [response(), response()] == [None, None], "nor when the token becomes larger"
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from broker.core.settings import Limits
-from broker.workload_api.strict_head import LONGEST_HEAD, HeadPattern, deciding_fields
+from broker.workload_api.strict_head import MAX_HEAD_BYTES, HeadPattern, deciding_fields
 from desk import MARK
 from raw_http import get
 
@@ -60,7 +60,7 @@ def test_fields_that_change_nothing_are_accepted(field: str) -> None:
         get("/v1/token", "Connection: keep-alive", "Connection: close"),
         *(get("/v1/token", field) for field in ("Content-Length: 0", "Transfer-Encoding: chunked", "Expect: x")),
         *(get("/v1/token", field) for field in ("Upgrade: h2", "Content-Encoding: gzip", "Sec-WebSocket-Key1: x")),
-        get("/v1/token", f"A: {'x' * LONGEST_HEAD}"),
+        get("/v1/token", f"A: {'x' * MAX_HEAD_BYTES}"),
     ],
 )  # fmt: skip
 def test_everything_else_is_left_to_aiohttp(head: bytes) -> None:
@@ -85,7 +85,7 @@ def test_no_more_fields_than_configured_are_accepted() -> None:
     "filling", [b"a", b"a: b\r\n", b"a:\r\n", b": ", b"\r\n", b" ", b"user-agent:\r\n", b"a: b c\r\n"]
 )
 def test_no_input_takes_long_to_match(filling: bytes) -> None:
-    data = (b"GET /v1/token HTTP/1.1\r\nHost: x\r\nA: " + filling * LONGEST_HEAD)[:LONGEST_HEAD]
+    data = (b"GET /v1/token HTTP/1.1\r\nHost: x\r\nA: " + filling * MAX_HEAD_BYTES)[:MAX_HEAD_BYTES]
     began = time.thread_time()
     for _ in range(20):
         PATTERN.match(data)

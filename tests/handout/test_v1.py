@@ -19,7 +19,7 @@ from broker.core.errors import NetworkError
 from broker.core.events import HandedOut, RefreshForced, Refused
 from broker.core.settings import ANONYMOUS, CallerSettings
 from broker.workload_api.routes import DEFAULT
-from broker.workload_api.v1.api import Asked
+from broker.workload_api.v1.api import ApiRequest
 from desk import MARK, SECRET, Desk, open_desk
 from programs.installed import needed
 from raw_http import Answer, ask, get, wire
@@ -120,9 +120,9 @@ async def test_the_scheme_is_read_in_any_case(field: str, desk: Desk) -> None:
 
 
 def test_a_request_shows_no_secret_to_who_prints_it() -> None:
-    asked = Asked("GET", DEFAULT, "", "", (f"Bearer {REPORTS}",), "json", None)
-    assert REPORTS not in f"{asked} {asked!r}"
-    assert "GET" in repr(asked)
+    request = ApiRequest("GET", DEFAULT, "", "", (f"Bearer {REPORTS}",), "json", None)
+    assert REPORTS not in f"{request} {request!r}"
+    assert "GET" in repr(request)
 
 
 async def test_a_caller_that_is_not_on_the_list_is_told_where_the_list_is(desk: Desk) -> None:
@@ -437,21 +437,21 @@ METHODS = st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "PUT"])
 
 
 @examples(max_examples=25)
-@given(asked=st.lists(st.tuples(METHODS, TARGETS, st.lists(FIELDS, max_size=5)), min_size=1, max_size=20))
+@given(request=st.lists(st.tuples(METHODS, TARGETS, st.lists(FIELDS, max_size=5)), min_size=1, max_size=20))
 def test_whatever_headers_a_request_has_a_listed_token_leaves_only_for_its_callers_secret(
-    asked: list[tuple[str, str, list[str]]], tmp_path_factory: pytest.TempPathFactory
+    request: list[tuple[str, str, list[str]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     async def ask_all() -> list[bytes]:
         async with guarded_desk(tmp_path_factory.mktemp("secrets")) as desk:
             answers = []
-            for method, target, fields in asked:
+            for method, target, fields in request:
                 async with wire(desk.addresses[0]) as one:
                     await one.send(get(target, *fields, method=method))
                     one.writer.write_eof()
                     answers.append(await one.rest())
             return answers
 
-    for (method, _, fields), answer in zip(asked, asyncio.run(ask_all()), strict=True):
+    for (method, _, fields), answer in zip(request, asyncio.run(ask_all()), strict=True):
         assert b"access-control" not in answer.lower()
         if SECRET.encode() in answer:
             assert method == "GET"

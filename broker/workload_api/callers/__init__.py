@@ -1,1 +1,1 @@
-"""Who may ask for which token: callers, known by a secret or by the user behind a Unix socket."""
+"""Callers: authentication by secret or by Unix socket peer, and authorization per token."""

@@ -1,6 +1,6 @@
-"""Who asks: told by a secret that the request carries, or by the user on the other end of a Unix socket.
+"""Authenticates callers by a secret or by the user id of a Unix socket peer, and authorizes them per token.
 
-Nothing here can be turned into a secret: what is remembered of one is its digest.
+Only digests of secrets are kept in memory.
 """
 
 import asyncio
@@ -18,25 +18,26 @@ from broker.core.settings import ANONYMOUS, CallerSettings, TokenSettings
 from broker.workload_api.callers import secrets
 from broker.workload_api.callers.secrets import CallerFileError, digest
 
-#: Seconds between two looks at the files.
-POLL: Final = 2.0
-#: Seconds for one look: a mount that has gone away makes it wait for ever.
-PATIENCE: Final = 5.0
+#: Seconds between checks of the secret files.
+POLL_INTERVAL: Final = 2.0
+#: Timeout in seconds for reading all files: a read from a dead mount never returns.
+READ_TIMEOUT: Final = 5.0
 
-#: The digests of a caller's secrets, or the sentence why there are none.
-Found: TypeAlias = frozenset[bytes] | str
+#: The digests of a caller's secrets, or the error sentence.
+ReadResult: TypeAlias = frozenset[bytes] | str
 
 
 class Denied(Struct, frozen=True):
-    """A request that must not have what it asks for. `authenticate`: because nobody knows who it is."""
+    """A denied request."""
 
+    #: Whether authentication failed or is missing, as opposed to a lack of permission.
     authenticate: bool
 
 
 class Callers:
-    """Knows the callers and what each may have.
+    """The callers, their secrets and their permissions.
 
-    `generation` counts the changes of secrets that took effect: what was decided under another is to be decided again.
+    `generation` increases whenever secrets change; decisions made under an older one are stale.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Callers:
         self.generation = 0
         self._defined = bool(callers)
         self._files = {name: caller.secret_file for name, caller in callers.items() if caller.secret_file}
-        self._creates = frozenset(name for name, caller in callers.items() if caller.create)
+        self._created_on_start = frozenset(name for name, caller in callers.items() if caller.create)
         self._uids = {caller.uid: name for name, caller in callers.items() if caller.uid is not None}
         everyone = frozenset(callers) or frozenset((ANONYMOUS,))
         self._permitted = {
@@ -57,25 +58,25 @@ class Callers:
         }
         self._observe = observe
         self._digests: dict[str, frozenset[bytes]] = {}
-        #: The same as pairs, for who compares with every one.
+        #: `_digests` as pairs of digest and caller, for comparison with each.
         self._known: tuple[tuple[bytes, str], ...] = ()
-        #: What is wrong with a file, and was told.
+        #: The reported error of each file that cannot be used, by caller.
         self._refused: dict[str, str] = {}
-        self._reading: dict[str, asyncio.Future[Found]] = {}
-        self._looking = asyncio.Lock()
+        self._reading: dict[str, asyncio.Future[ReadResult]] = {}
+        self._check_lock = asyncio.Lock()
 
     def identify(self, secret: str | None, uid: int | None) -> str | Denied:
-        """The caller's name, or ANONYMOUS. A secret that nobody has is denied: whoever sends one means it.
+        """The caller's name, or ANONYMOUS. An unknown secret is denied, never treated as anonymous.
 
-        Without callers none can be meant.
+        If no callers are configured, the secret is ignored.
         """
         if secret is not None and self._defined:
             return self.by_secret(secret) or Denied(authenticate=True)
         return self._uids.get(uid, ANONYMOUS) if uid is not None else ANONYMOUS
 
     def by_secret(self, secret: str) -> str | None:
-        """The caller with this secret; every one is compared, each in constant time."""
-        sent = digest(secret.encode(errors="surrogateescape"))  # as aiohttp decodes what is not UTF-8
+        """The caller with this secret, or `None`. Compares with every known secret, each in constant time."""
+        sent = digest(secret.encode(errors="surrogateescape"))  # aiohttp decodes header values with surrogateescape
         found = None
         for known, name in self._known:
             if hmac.compare_digest(known, sent):
@@ -83,20 +84,20 @@ class Callers:
         return found
 
     def permits(self, token: str, caller: str) -> Denied | None:
-        """Whether `caller` may have the token `token`, which exists: `None` when it may."""
+        """`None` if `caller` may use `token`, which must be configured; otherwise why not."""
         permitted = self._permitted[token]
         if caller in permitted or ANONYMOUS in permitted:
             return None
         return Denied(authenticate=caller == ANONYMOUS)
 
     def names(self, caller: str) -> list[str]:
-        """The tokens that `caller` may have."""
+        """The names of the tokens that `caller` may use, sorted."""
         return sorted(name for name in self._permitted if self.permits(name, caller) is None)
 
     async def load(self) -> None:
-        """Read every file, at start. Raises ConfigError with a sentence for each that cannot be used."""
+        """Create missing secrets and read every file. Raises ConfigError with a sentence for each unusable file."""
         created, refused = set(), {}
-        for name in self._creates:
+        for name in self._created_on_start:
             try:
                 if await asyncio.to_thread(secrets.create, self._files[name]):
                     created.add(name)
@@ -107,46 +108,49 @@ class Callers:
             raise ConfigError(f"api.callers.{name}.secret_file: {why}" for name, why in sorted(refused.items()))
 
     async def reload(self) -> None:
-        """Read every file again, now. What cannot be used is told, and the secrets before it stay valid."""
-        await self._look(again=True)
+        """Read every file now and report each one that cannot be used; its previous secrets stay valid."""
+        await self._check_files(repeat=True)
 
     async def watch(self) -> NoReturn:
-        """Follow the files for ever, by content: they are small. What is wrong with one is told once."""
+        """Poll the files forever, comparing contents. Each error is reported once until it changes."""
         while True:
-            await asyncio.sleep(POLL)
-            await self._look()
+            await asyncio.sleep(POLL_INTERVAL)
+            await self._check_files()
 
-    async def _look(self, *, again: bool = False) -> None:
-        """`again`: tell what was told before and is still wrong."""
-        async with self._looking:
-            told, self._refused = self._refused, self._take(await self._read())
+    async def _check_files(self, *, repeat: bool = False) -> None:
+        """Read the files and report errors. `repeat`: also report errors that were reported before."""
+        async with self._check_lock:
+            reported, self._refused = self._refused, self._take(await self._read())
             for name, detail in self._refused.items():
-                if again or told.get(name) != detail:
+                if repeat or reported.get(name) != detail:
                     self._observe(CallerRefused(caller=name, file=self._files[name], detail=detail))
 
-    async def _read(self) -> dict[str, Found]:
-        """What each file holds; of one that hangs, that it does, and no second thread hangs on it."""
+    async def _read(self) -> dict[str, ReadResult]:
+        """Read each file, with a timeout. A hanging read is awaited again next time, so it blocks one thread."""
         for name, file in self._files.items():
             if name not in self._reading:
-                self._reading[name] = asyncio.ensure_future(asyncio.to_thread(_found, file))
+                self._reading[name] = asyncio.ensure_future(asyncio.to_thread(_read_file, file))
         if self._reading:
-            await asyncio.wait(self._reading.values(), timeout=PATIENCE)
-        found: dict[str, Found] = {}
+            await asyncio.wait(self._reading.values(), timeout=READ_TIMEOUT)
+        found: dict[str, ReadResult] = {}
         for name, file in self._files.items():
             found[name] = f"{file} cannot be read, by a defect of token-broker; report it"
             if self._reading[name].done():
-                with contained(self._observe):  # the other files are read all the same
+                with contained(self._observe):  # a defect costs this file only
                     found[name] = self._reading.pop(name).result()
             else:
-                found[name] = f"{file} cannot be read within {PATIENCE:g} s; is its volume still there?"
+                found[name] = f"{file} cannot be read within {READ_TIMEOUT:g} s; is its volume still there?"
         return found
 
-    def _take(self, found: Mapping[str, Found], *, created: Collection[str] = ()) -> dict[str, str]:
-        """Use what can be used; the sentences about the rest. The files are judged together, as they may be changed."""
+    def _take(self, found: Mapping[str, ReadResult], *, created: Collection[str] = ()) -> dict[str, str]:
+        """Use the valid results and return the errors of the others, by caller.
+
+        All files are checked together, because a secret must not belong to two callers.
+        """
         refused = {name: why for name, why in found.items() if isinstance(why, str)}
         fresh = {name: digests for name, digests in found.items() if not isinstance(digests, str)}
-        while twins := _twins(self._digests | fresh):
-            for name, other in twins.items():
+        while duplicates := _duplicate_secrets(self._digests | fresh):
+            for name, other in duplicates.items():
                 if fresh.get(name, self._digests.get(name)) != self._digests.get(name):
                     del fresh[name]
                     file = self._files[name]
@@ -163,15 +167,15 @@ class Callers:
         return refused
 
 
-def _found(file: str) -> Found:
+def _read_file(file: str) -> ReadResult:
     try:
         return secrets.read(file)
     except CallerFileError as error:
         return str(error)
 
 
-def _twins(digests: Mapping[str, frozenset[bytes]]) -> dict[str, str]:
-    """Callers who have a secret in common, each with another one who has it."""
+def _duplicate_secrets(digests: Mapping[str, frozenset[bytes]]) -> dict[str, str]:
+    """Callers that share a secret, each mapped to another one that has it."""
     pairs = combinations(digests.items(), 2)
     shared = [(one, other) for (one, mine), (other, theirs) in pairs if mine & theirs]
     return dict(shared) | {other: one for one, other in shared}

@@ -1,1 +1,1 @@
-"""The ordinary OAuth 2.0 token endpoint on loopback (RFC 6749 section 3.2)."""
+"""An OAuth 2.0 token endpoint on loopback (RFC 6749 section 3.2)."""

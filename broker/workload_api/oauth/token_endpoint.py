@@ -1,4 +1,4 @@
-"""`POST /oauth2/token` and its metadata: for OAuth 2.0 clients as they are (RFC 6749 section 4.4, RFC 8414)."""
+"""`POST /oauth2/token` and its metadata, for unmodified OAuth 2.0 clients (RFC 6749 section 4.4, RFC 8414)."""
 
 import base64
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ from broker.workload_api.routes import OAUTH
 from broker.workload_api.tokens import Tokens
 
 FORM = "application/x-www-form-urlencoded"
-#: Parameters a form may have; clients send five.
-MOST_PARAMETERS = 64
-#: Stands for credentials of a kind that no caller has.
-NOBODYS = ""
+#: Most form parameters; clients send about five.
+MAX_PARAMETERS = 64
+#: Stands for unsupported credentials: no caller has an empty secret.
+UNMATCHABLE_SECRET = ""
 
-# The descriptions keep to what RFC 6749 section 5.2 lets one hold: no quotation mark, no backslash.
+# RFC 6749 section 5.2 permits no quotation mark and no backslash in error_description.
 NOT_A_FORM = Problem(400, "invalid_request", f"The body must be a form: Content-Type: {FORM}, in UTF-8.")
 TWICE = Problem(400, "invalid_request", "A parameter is given twice.")
 TWO_CREDENTIALS = Problem(
@@ -58,10 +58,12 @@ WRONG_TARGET = Problem(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A token request, well-formed. `client_id` and `secret` are as they were sent; `secrets` how they may be meant."""
+class ClientCredentialsRequest:
+    """A well-formed token request."""
 
+    #: Names a token.
     client_id: str | None
+    #: The possible readings of the secret: raw and form-decoded; empty without credentials.
     secrets: tuple[str, ...] = field(repr=False)
     grant_type: str | None
     scopes: frozenset[str]
@@ -69,26 +71,26 @@ class Asked:
     audience: str | None
 
 
-def read(head: Head, body: bytes) -> Asked | Problem:
-    """What the request asks for, or what is malformed about it."""
+def parse_request(head: Head, body: bytes) -> ClientCredentialsRequest | Problem:
+    """Parse a token request (RFC 6749 section 4.4.2), or return the error if it is malformed."""
     types = head.values("content-type")
     if len(types) != 1 or types[0].partition(";")[0].strip().lower() != FORM:
         return NOT_A_FORM
     try:
         pairs = parse_qsl(
-            body.decode("ascii"), encoding="utf-8", errors="strict", max_num_fields=MOST_PARAMETERS
-        )  # one without a value counts as left out (RFC 6749 section 3.2)
+            body.decode("ascii"), encoding="utf-8", errors="strict", max_num_fields=MAX_PARAMETERS
+        )  # drops parameters without a value (RFC 6749 section 3.2)
     except ValueError:
         return NOT_A_FORM
     parameters = dict(pairs)
-    resources = [value for name, value in pairs if name == "resource"]  # may be repeated (RFC 8707 section 2)
+    resources = [value for name, value in pairs if name == "resource"]  # repeatable (RFC 8707 section 2)
     if len(pairs) - len(resources) != len(parameters.keys() - {"resource"}):
         return TWICE
     credentials = _credentials(head, parameters)
     if isinstance(credentials, Problem):
         return credentials
     client_id, secrets = credentials
-    return Asked(
+    return ClientCredentialsRequest(
         client_id=client_id,
         secrets=secrets,
         grant_type=parameters.get("grant_type"),
@@ -99,9 +101,9 @@ def read(head: Head, body: bytes) -> Asked | Problem:
 
 
 def _credentials(head: Head, parameters: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]] | Problem:
-    """The client's name and secret, by Basic or in the form (RFC 6749 section 2.3.1).
+    """The client id and the possible secrets, from Basic or from the form (RFC 6749 section 2.3.1).
 
-    An assertion, or another scheme than Basic, is like a wrong secret.
+    A client assertion or another scheme than Basic counts as a wrong secret.
     """
     headers = head.values("authorization")
     in_form = [name for name in ("client_secret", "client_assertion") if name in parameters]
@@ -109,24 +111,24 @@ def _credentials(head: Head, parameters: Mapping[str, str]) -> tuple[str | None,
         return TWO_CREDENTIALS
     client_id = parameters.get("client_id")
     if not headers:
-        return client_id, tuple(parameters.get("client_secret", NOBODYS) for _ in in_form)
+        return client_id, tuple(parameters.get("client_secret", UNMATCHABLE_SECRET) for _ in in_form)
     scheme, _, text = headers[0].partition(" ")
     try:
         user, colon, secret = base64.b64decode(text.strip(), validate=True).decode().partition(":")
-    except ValueError:  # no Base64, no UTF-8, or not even ASCII
-        return client_id, (NOBODYS,)
+    except ValueError:  # invalid Base64 or UTF-8
+        return client_id, (UNMATCHABLE_SECRET,)
     if scheme.lower() != "basic" or not colon:
-        return client_id, (NOBODYS,)
+        return client_id, (UNMATCHABLE_SECRET,)
     if client_id is not None and client_id not in (user, unquote_plus(user)):
         return TWO_CREDENTIALS
-    # The RFC wants both encoded as in a form; many clients do not.
+    # RFC 6749 section 2.3.1 requires form-encoding of both; many clients omit it.
     return client_id or unquote_plus(user) or None, tuple(dict.fromkeys((secret, unquote_plus(secret))))
 
 
 class TokenEndpoint:
-    """The face of the hand-out that speaks OAuth. `Handout` has judged the head by then, but for `head.forwarded`.
+    """Answers OAuth token requests. `Handout` has checked the head before, except for `head.forwarded`.
 
-    `mode` is `api.token_endpoint` (`off` never comes here). It tells `observe` HandedOut and Refused itself.
+    `mode`: the value of `api.token_endpoint`; not used with `off`.
     """
 
     def __init__(
@@ -145,19 +147,19 @@ class TokenEndpoint:
         self._observe = observe
 
     async def answer(self, head: Head, body: bytes, *, uid: int | None) -> web.Response:
-        """The answer to a POST with this whole body; `uid` is the peer's on a Unix socket."""
-        asked = read(head, body)
-        if isinstance(asked, Problem):
-            return failure("json", asked)
-        caller = self._authenticate(asked, uid)
+        """Answer a POST; `uid` is the peer's user id on a Unix socket."""
+        request = parse_request(head, body)
+        if isinstance(request, Problem):
+            return failure("json", request)
+        caller = self._authenticate(request, uid)
         if isinstance(caller, Problem):
             self._observe(Refused(reason="caller"))
             return failure("json", caller)
-        if head.forwarded and not self._proves(asked):
+        if head.forwarded and not self._has_caller_secret(request):
             refusal = FORWARDED[head.forwarded]
             self._observe(Refused(reason=refusal.reason))
             return failure("json", Problem(refusal.status, refusal.error, refusal.description))
-        found = await self._find(asked, caller)
+        found = await self._find(request, caller)
         if isinstance(found, Problem):
             return failure("json", found)
         name, token = found
@@ -166,46 +168,46 @@ class TokenEndpoint:
         answer.headers["Pragma"] = "no-cache"  # RFC 6749 section 5.1
         return answer
 
-    def _proves(self, asked: Asked) -> bool:
-        """Whether a caller's secret came with it: then a proxy on the way (Envoy adds X-Forwarded-For) does no harm."""
-        return any(self._callers.by_secret(secret) for secret in asked.secrets)
+    def _has_caller_secret(self, request: ClientCredentialsRequest) -> bool:
+        """Whether the request carries a caller's secret; it may then come through a proxy such as Envoy."""
+        return any(self._callers.by_secret(secret) for secret in request.secrets)
 
-    def _authenticate(self, asked: Asked, uid: int | None) -> str | Problem:
-        """Who asks. A token that does not exist looks like a wrong secret: `client_id` is what names it."""
-        name = asked.client_id or self._tokens.default
-        caller = self._caller(asked, uid)
+    def _authenticate(self, request: ClientCredentialsRequest, uid: int | None) -> str | Problem:
+        """The caller's name. An unknown token is answered like a wrong secret, since `client_id` names the token."""
+        name = request.client_id or self._tokens.default
+        caller = self._caller(request, uid)
         if name is None or name not in self._tokens or isinstance(caller, Denied):
             return INVALID_CLIENT
-        if self._mode == "callers" and not self._proves(asked):
+        if self._mode == "callers" and not self._has_caller_secret(request):
             return INVALID_CLIENT
         denied = self._callers.permits(name, caller)
         return INVALID_CLIENT if denied and denied.authenticate else caller
 
-    def _caller(self, asked: Asked, uid: int | None) -> str | Denied:
-        """Whoever has one of the ways the secret may be meant."""
-        callers = [self._callers.identify(secret, uid) for secret in asked.secrets or (None,)]
+    def _caller(self, request: ClientCredentialsRequest, uid: int | None) -> str | Denied:
+        """The caller identified by any reading of the secret."""
+        callers = [self._callers.identify(secret, uid) for secret in request.secrets or (None,)]
         return next((caller for caller in callers if isinstance(caller, str)), callers[0])
 
-    async def _find(self, asked: Asked, caller: str) -> tuple[str, Token] | Problem:
-        """The token, for a caller who may know of it."""
-        name = asked.client_id or self._tokens.default or ""
+    async def _find(self, request: ClientCredentialsRequest, caller: str) -> tuple[str, Token] | Problem:
+        """The name and token for an authenticated caller, or the error to answer."""
+        name = request.client_id or self._tokens.default or ""
         if self._callers.permits(name, caller):
             self._observe(Refused(reason="permission"))
             return UNAUTHORIZED
-        if asked.grant_type != "client_credentials":
-            return WRONG_GRANT if asked.grant_type else NO_GRANT
+        if request.grant_type != "client_credentials":
+            return WRONG_GRANT if request.grant_type else NO_GRANT
         settings = self._settings[name]
-        if not asked.resources <= set(settings.resource) or asked.audience not in (None, settings.audience):
+        if not request.resources <= set(settings.resource) or request.audience not in (None, settings.audience):
             return WRONG_TARGET
         token = await self._tokens.obtain(name)
         if isinstance(token, Problem):
             return token
         if token.token_type != "Bearer":  # noqa: S105 - no password
             return NOT_BEARER
-        return (name, token) if asked.scopes <= set(token.scope.split()) else WRONG_SCOPE
+        return (name, token) if request.scopes <= set(token.scope.split()) else WRONG_SCOPE
 
     def metadata(self, host: str | None) -> web.Response:
-        """The document (RFC 8414 section 3.2) for who asked by the accepted Host `host`; `None` on a Unix socket."""
+        """The metadata document (RFC 8414 section 3.2). `host` is the permitted Host, `None` on a Unix socket."""
         issuer = f"http://{host or 'localhost'}"
         methods = ["client_secret_basic", "client_secret_post"]
         return success(
@@ -215,7 +217,7 @@ class TokenEndpoint:
                     "issuer": issuer,
                     "token_endpoint": issuer + OAUTH.label,
                     "grant_types_supported": ["client_credentials"],
-                    "response_types_supported": [],  # required, and there is no authorization endpoint
+                    "response_types_supported": [],  # required member; there is no authorization endpoint
                     "token_endpoint_auth_methods_supported": methods + ["none"] * (self._mode == "open"),
                 }
             ),

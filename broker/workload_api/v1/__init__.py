@@ -1,1 +1,1 @@
-"""The routes below `/v1`: tokens, proofs, reports of rejected tokens."""
+"""The routes below `/v1`: tokens, proofs and reports of rejected tokens."""

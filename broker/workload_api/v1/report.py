@@ -1,4 +1,4 @@
-"""The body of `POST /v1/tokens/{name}/rejected`: which token an API did not accept. No I/O."""
+"""The body of `POST /v1/tokens/{name}/rejected`: which token an API rejected. No I/O."""
 
 import hashlib
 import hmac
@@ -18,26 +18,26 @@ UNREADABLE: Final = invalid(
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The token itself, or its fingerprint."""
+    """Identifies the rejected token, by itself or by its fingerprint."""
 
     access_token: str = field(default="", repr=False)
     fingerprint: str = ""
 
-    def means(self, access_token: str) -> bool:
-        """Whether it is about this token."""
+    def matches(self, access_token: str) -> bool:
+        """Whether the report is for `access_token`. Compares in constant time."""
         if self.fingerprint:
             return hmac.compare_digest(self.fingerprint, fingerprint(access_token))
-        said = self.access_token.encode(errors="surrogatepass")  # JSON can say half a surrogate pair
-        return hmac.compare_digest(said, access_token.encode())
+        reported = self.access_token.encode(errors="surrogatepass")  # JSON may contain an unpaired surrogate
+        return hmac.compare_digest(reported, access_token.encode())
 
 
 def fingerprint(access_token: str) -> str:
-    """What names a token without giving it away."""
+    """The first 12 hex digits of the token's SHA-256: identifies a token without revealing it."""
     return hashlib.sha256(access_token.encode()).hexdigest()[:12]
 
 
 def parse_report(body: bytes) -> Report | Problem:
-    """One JSON object with one of the two members and nothing else."""
+    """Parse a JSON object with exactly one member, `access_token` or `fingerprint`."""
     match members_of(body):
         case {"access_token": str(token), **other} if token and not other:
             return Report(access_token=token)
