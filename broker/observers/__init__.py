@@ -1,1 +1,1 @@
-"""They are told what happens and nobody waits for them: the log and the metrics."""
+"""Observers of events: the log and the metrics. They never block the code that emits an event."""

@@ -1,8 +1,7 @@
-"""Families of metrics as plain numbers, shown to Prometheus when it scrapes.
+"""Metric families stored as plain numbers and converted for Prometheus when it scrapes.
 
-A series of prometheus_client's own takes 0.6 KiB, a lock and a microsecond each time; one here takes a place in a
-dictionary. All but `Reading` is touched by the event loop's thread alone. Label values come as a tuple, in the order of
-the label names; who counts for several families under the same ones may share it.
+A series of prometheus_client takes 0.6 KiB, and a lock and a microsecond per update; one here is a dictionary entry.
+The families are not thread-safe, except for `CallbackCounter`. Label values are tuples in the order of the label names.
 """
 
 from bisect import bisect_left
@@ -19,133 +18,140 @@ from prometheus_client.utils import floatToGoString
 Labels: TypeAlias = tuple[str, ...]
 
 
-class Counts(Collector):
-    """A counter family of at most `most` series; with `within`, of as many for each value of its first labels.
+class CounterFamily(Collector):
+    """A counter family with a bounded number of series; the least recently used one is evicted and restarts from 0.
 
-    `within` is the number of those labels. The series that was not used for longest makes room, and starts from 0 when
-    it comes back.
+    `max_series`: the bound, for the family or for each group.
+    `group_by`: number of leading labels that define a group; 0 for one group.
     """
 
     def __init__(
-        self, name: str, text: str, labels: Labels, *, most: int, within: int = 0, registry: CollectorRegistry
+        self,
+        name: str,
+        help_text: str,
+        labels: Labels,
+        *,
+        max_series: int,
+        group_by: int = 0,
+        registry: CollectorRegistry,
     ) -> None:
         self._name = name
-        self._text = text
+        self._help = help_text
         self._labels = labels
-        self._most = most
-        self._within = within
-        # In the order in which they were used: a plain dict takes less than an OrderedDict, of memory and of time.
+        self._max_series = max_series
+        self._group_by = group_by
+        # Ordered by last use; a plain dict takes less memory and time than an OrderedDict.
         self._counts: dict[Labels, int] = {}
         registry.register(self)
 
     def add(self, labels: Labels, times: int = 1) -> None:
-        """Count `times` more of the series."""
+        """Add `times` to the series."""
         count = self._counts.pop(labels, None)
-        if count is None and len(self._counts) >= self._most:
-            self._make_room(labels[: self._within])
-        self._counts[labels] = (count or 0) + times  # the last one now
+        if count is None and len(self._counts) >= self._max_series:
+            self._evict(labels[: self._group_by])
+        self._counts[labels] = (count or 0) + times  # now the most recently used
 
-    def _make_room(self, first: Labels) -> None:
-        alike = [labels for labels in self._counts if labels[: self._within] == first]
-        if len(alike) >= self._most:
-            del self._counts[alike[0]]
+    def _evict(self, first: Labels) -> None:
+        group = [labels for labels in self._counts if labels[: self._group_by] == first]
+        if len(group) >= self._max_series:
+            del self._counts[group[0]]
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """What a scrape shows."""
-        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        """The family as Prometheus scrapes it."""
+        family = CounterMetricFamily(self._name, self._help, labels=self._labels)
         for labels, count in sorted(self._counts.items()):
             family.add_metric(labels, count)
         yield family
 
 
-class Reading(Collector):
-    """A counter without labels that is kept elsewhere, by any thread: each scrape calls `read`."""
+class CallbackCounter(Collector):
+    """A counter without labels whose value is kept elsewhere: each scrape calls `read`, which any thread may update."""
 
-    def __init__(self, name: str, text: str, *, registry: CollectorRegistry) -> None:
+    def __init__(self, name: str, help_text: str, *, registry: CollectorRegistry) -> None:
         self._name = name
-        self._text = text
+        self._help = help_text
         self.read: Callable[[], int] = lambda: 0
         registry.register(self)
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """What a scrape shows."""
-        yield CounterMetricFamily(self._name, self._text, value=self.read())
+        """The family as Prometheus scrapes it."""
+        yield CounterMetricFamily(self._name, self._help, value=self.read())
 
 
-class Levels(Collector):
-    """A gauge family; a series is there from when it was first set until it is removed."""
+class GaugeFamily(Collector):
+    """A gauge family; a series exists from its first `set` until `remove`."""
 
-    def __init__(self, name: str, text: str, labels: Labels, *, registry: CollectorRegistry) -> None:
+    def __init__(self, name: str, help_text: str, labels: Labels, *, registry: CollectorRegistry) -> None:
         self._name = name
-        self._text = text
+        self._help = help_text
         self._labels = labels
-        self._levels: dict[Labels, float] = {}
+        self._values: dict[Labels, float] = {}
         registry.register(self)
 
-    def set(self, labels: Labels, level: float) -> None:
-        """The series is at `level` now."""
-        self._levels[labels] = level
+    def set(self, labels: Labels, value: float) -> None:
+        """Set the series to `value`."""
+        self._values[labels] = value
 
     def remove(self, labels: Labels) -> None:
-        """Show the series no longer."""
-        del self._levels[labels]
+        """Remove the series. Raises KeyError if it does not exist."""
+        del self._values[labels]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """What a scrape shows."""
-        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
-        for labels, level in self._levels.items():
-            family.add_metric(labels, level)
+        """The family as Prometheus scrapes it."""
+        family = GaugeMetricFamily(self._name, self._help, labels=self._labels)
+        for labels, value in self._values.items():
+            family.add_metric(labels, value)
         yield family
 
 
-class Durations(Collector):
-    """A histogram family of at most `most` series; as with `Counts`, the ones used last stay."""
+class HistogramFamily(Collector):
+    """A histogram family of at most `max_series` series; the least recently used one is evicted."""
 
     def __init__(
         self,
         name: str,
-        text: str,
+        help_text: str,
         labels: Labels,
         *,
         buckets: Sequence[float],
-        most: int,
+        max_series: int,
         registry: CollectorRegistry,
     ) -> None:
         self._name = name
-        self._text = text
+        self._help = help_text
         self._labels = labels
         self._buckets = tuple(buckets)
-        self._most = most
-        self._seen: OrderedDict[Labels, _Seen] = OrderedDict()
+        self._max_series = max_series
+        self._histograms: OrderedDict[Labels, _Histogram] = OrderedDict()
         registry.register(self)
 
-    def begin(self, labels: Labels) -> "_Seen":
-        """Have the series there, from 0 if it is new."""
-        seen = self._seen.get(labels)
-        if seen is None:
-            if len(self._seen) == self._most:
-                self._seen.popitem(last=False)
-            seen = self._seen[labels] = _Seen(len(self._buckets) + 1)
-        self._seen.move_to_end(labels)
-        return seen
+    def ensure(self, labels: Labels) -> "_Histogram":
+        """Return the series, created with zeros if it is new."""
+        histogram = self._histograms.get(labels)
+        if histogram is None:
+            if len(self._histograms) == self._max_series:
+                self._histograms.popitem(last=False)
+            histogram = self._histograms[labels] = _Histogram(len(self._buckets) + 1)
+        self._histograms.move_to_end(labels)
+        return histogram
 
     def add(self, labels: Labels, seconds: float) -> None:
-        """Note one duration of the series."""
-        seen = self.begin(labels)
-        seen.counts[bisect_left(self._buckets, seconds)] += 1
-        seen.sum += seconds
+        """Observe one duration."""
+        histogram = self.ensure(labels)
+        histogram.counts[bisect_left(self._buckets, seconds)] += 1
+        histogram.sum += seconds
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """What a scrape shows."""
-        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        """The family as Prometheus scrapes it."""
+        family = HistogramMetricFamily(self._name, self._help, labels=self._labels)
         bounds = [*map(floatToGoString, self._buckets), "+Inf"]
-        for labels, seen in sorted(self._seen.items(), key=lambda series: series[0]):
-            family.add_metric(labels, list(zip(bounds, accumulate(seen.counts), strict=True)), seen.sum)
+        for labels, histogram in sorted(self._histograms.items(), key=lambda series: series[0]):
+            family.add_metric(labels, list(zip(bounds, accumulate(histogram.counts), strict=True)), histogram.sum)
         yield family
 
 
-class _Seen:
-    """How many durations fell into each bucket, and how long they were together."""
+class _Histogram:
+    """Observations per bucket, not cumulative, and their sum in seconds."""
 
     __slots__ = ("counts", "sum")
 

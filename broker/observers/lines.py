@@ -1,6 +1,6 @@
-"""An event -> one log line: its level, its fields, and what makes it a repetition of another. No I/O.
+"""Converts an event to a log line: level, fields, and when it repeats an earlier line. No I/O.
 
-The fields are the event's own, in the units that people read; docs/operations.md has the table.
+Fields are those of the event, in human-readable units; docs/operations.md lists them.
 """
 
 from datetime import UTC, datetime
@@ -26,39 +26,39 @@ from broker.oauth.server_clock import NOISE
 
 Value = str | float | bool | list[str]
 
-#: Of the one line that comes from the log itself.
+#: Event name of the only line that the log emits by itself.
 LINES_DROPPED = "log_lines_dropped"
 LINES_DROPPED_FIX = (
     "Find out why the reader of the broker's standard output (container runtime, log agent) stalls or is slow, or why"
     " its disk is full."
 )
-#: The columns that the eye looks for come first.
-FIRST = ("token", "client", "outcome", "reason", "duration_ms", "expires_at")
-#: Points in time that tell how long, rather than when.
-UNTIL = {"retry_at": "retry_in_s", "next_refresh_at": "next_refresh_in_s"}
-#: Seconds, under the name with their unit.
-SECONDS = {"lifetime": "lifetime_s", "lead": "lead_s", "drain": "drain_s", "offset": "offset_s"}
-LATEST = datetime.max.replace(tzinfo=UTC).timestamp() - 1
+#: Fields that come first in a line.
+FIRST_FIELDS = ("token", "client", "outcome", "reason", "duration_ms", "expires_at")
+#: Timestamps that are logged as seconds from now.
+COUNTDOWNS = {"retry_at": "retry_in_s", "next_refresh_at": "next_refresh_in_s"}
+#: Durations in seconds, logged under a name with the unit.
+IN_SECONDS = {"lifetime": "lifetime_s", "lead": "lead_s", "drain": "drain_s", "offset": "offset_s"}
+MAX_TIMESTAMP = datetime.max.replace(tzinfo=UTC).timestamp() - 1
 
 MINUTE, HOUR = 60.0, 3600.0
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """What is to be written, unless it repeats the last line about its `subject`, less than `pause` seconds old.
-
-    It repeats that if its `cause` is the same. Without a subject every line is written.
-    """
+    """A log line. It is suppressed if it repeats the last line with the same subject."""
 
     level: Level
     event: str
     fields: dict[str, Value]
+    #: What the line is about; a line without a subject is never suppressed.
     subject: tuple[str, ...] = ()
+    #: A line with another cause than the last one is no repetition.
     cause: str = ""
+    #: Seconds for which repetitions are suppressed.
     pause: float = 0.0
 
 
 def line_of(event: Event, *, now: float, wall: float) -> Line:
-    """The line for `event`, which happened at `now` of the boot-time clock, `wall` by the clock on the wall."""
+    """The line for `event`; `now` is its time on the boot-time clock, `wall` in epoch seconds."""
     values: dict[str, Value] = {}
     if event.outcome:
         values["outcome"] = event.outcome
@@ -66,31 +66,31 @@ def line_of(event: Event, *, now: float, wall: float) -> Line:
         value = getattr(event, field)
         if isinstance(value, Diagnosis):
             values |= diagnosed(value)
-        elif value is not None and value != default:  # what is as usual is not said
+        elif value is not None and value != default:  # defaults are omitted
             name, readable = _readable(field, value, now=now, wall=wall)
             values[name] = readable
     level = level_of(event)
     if level in ("warning", "error") and event.fix:
         values["fix"] = event.fix
-    ordered = {name: values[name] for name in FIRST if name in values} | values
+    ordered = {name: values[name] for name in FIRST_FIELDS if name in values} | values
     subject, cause, pause = repetition(event)
     return Line(level=level, event=event.name, fields=ordered, subject=subject, cause=cause, pause=pause)
 
 
 @cache
 def _defaults(kind: type[Event]) -> dict[str, object]:
-    """The fields of a kind of event, with their defaults; looking these up takes longer than writing the line."""
+    """The fields of an event class with their defaults; cached, since msgspec's introspection is slow."""
     return {field.name: field.default for field in structs.fields(kind)}
 
 
 def diagnosed(diagnosis: Diagnosis) -> dict[str, Value]:
-    """Reason, cause and fix, and what the other side said, if anything."""
+    """The fields of a diagnosis, with the server's words if there are any."""
     words: dict[str, Value] = {"server_said": diagnosis.words} if diagnosis.words else {}
     return {"reason": diagnosis.reason, "cause": diagnosis.cause, "fix": diagnosis.fix} | words
 
 
 def level_of(event: Event) -> Level:
-    """How loud: an error is what workloads notice, a warning what they will notice unless somebody acts."""
+    """The log level: `error` if workloads are affected, `warning` if they will be unless someone acts."""
     match event:
         case RefreshFailed(expires_at=None) | KeyRefused(kept=False):
             return "error"
@@ -105,7 +105,7 @@ def level_of(event: Event) -> Level:
 def repetition(event: Event) -> tuple[tuple[str, ...], str, float]:
     """`subject`, `cause` and `pause` of the event's line.
 
-    What strangers can cause has no `cause`: by taking turns they would write a line for each request.
+    Refused requests have no `cause`: otherwise a client could alternate causes and get a line for each request.
     """
     subject: tuple[str, ...] = ()
     cause, pause = "", 5 * MINUTE
@@ -130,18 +130,18 @@ def repetition(event: Event) -> tuple[tuple[str, ...], str, float]:
 
 
 def timestamp(epoch: float, timespec: Literal["seconds", "milliseconds"] = "seconds") -> str:
-    """RFC 3339 in UTC. A server may grant a token until after the year 9999."""
-    moment = datetime.fromtimestamp(min(epoch, LATEST), tz=UTC)
+    """`epoch` in RFC 3339 format, UTC, capped at the year 9999: a server may grant a longer lifetime."""
+    moment = datetime.fromtimestamp(min(epoch, MAX_TIMESTAMP), tz=UTC)
     return moment.replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
 
 
 def _readable(name: str, value: Any, *, now: float, wall: float) -> tuple[str, Value]:  # noqa: ANN401 - as events have it
     if name in ("duration", "seconds"):
         return "duration_ms", round(value * 1000, 1)
-    if name in UNTIL:
-        return UNTIL[name], round(max(0.0, value - now), 1)
-    if name in SECONDS:
-        return SECONDS[name], round(value, 1)
+    if name in COUNTDOWNS:
+        return COUNTDOWNS[name], round(max(0.0, value - now), 1)
+    if name in IN_SECONDS:
+        return IN_SECONDS[name], round(value, 1)
     if name == "expires_at":
         return name, timestamp(value - now + wall)
     if name == "not_after":

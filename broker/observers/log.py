@@ -1,6 +1,6 @@
-"""Events -> lines on stdout: JSON for machines, short ones for a terminal. One line has cause and fix.
+"""Writes events as log lines to stdout: JSON, or short text for a terminal.
 
-Nothing here raises: a full disk or a reader that has gone must not cost a token.
+Write errors are ignored: a full disk or a closed pipe must not affect tokens.
 """
 
 import io
@@ -38,53 +38,56 @@ from broker.core.events import (
 from broker.core.settings import Log as LogSettings
 from broker.observers.lines import LINES_DROPPED, LINES_DROPPED_FIX, MINUTE, Line, Value, diagnosed, line_of, timestamp
 
-LOUDNESS: dict[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
-#: How many different lines are remembered for their repetitions.
-MOST_REMEMBERED = 1024
-#: Fields that are sentences, with what introduces them on a terminal; and one that the event's name says there.
+SEVERITY: dict[Level, int] = {"debug": 0, "info": 1, "warning": 2, "error": 3}
+#: Most subjects whose repetitions are tracked.
+MAX_SUBJECTS = 1024
+#: Fields that are sentences, with their prefix in text format; and a field that text format omits as redundant.
 SENTENCES = {"detail": "", "cause": "", "fix": "Fix: ", "server_said": "Said: "}
-PLAIN = "outcome"
+IMPLIED_BY_EVENT = "outcome"
 
 
 class Stream(Protocol):
-    """Where lines go: bytes, and unbuffered. A `LineQueue`, where nothing may wait for the reader."""
+    """An unbuffered byte stream, such as a `LineQueue`."""
 
     def write(self, data: bytes, /) -> int | None:
-        """Write, and return how many bytes were taken."""
+        """Write, and return the number of bytes written."""
 
     def isatty(self) -> bool:
-        """Whether a person is watching."""
+        """Whether the stream is a terminal."""
 
 
 def stdout() -> io.FileIO:
-    """Standard output, without a buffer: what could not be written would come back at exit, as another exit code."""
-    if sys.__stdout__ is None:  # started with it closed; the descriptor may be somebody else's by now
+    """Unbuffered standard output: flushing a buffer at exit could fail and change the exit code."""
+    if sys.__stdout__ is None:  # stdout was closed at start; descriptor 1 may have been reused
         return io.FileIO(os.devnull, "w")
     return io.FileIO(1, "w", closefd=False)
 
 
 @dataclass(slots=True)
-class Said:
-    """The last line about a subject: when it was written, its cause, and how many like it were held back since."""
+class LastWritten:
+    """The last line written about a subject."""
 
-    at: float
+    written_at: float
     cause: str
-    held_back: int = 0
+    #: Repetitions suppressed since.
+    suppressed: int = 0
 
 
 @dataclass(slots=True)
-class Trouble:
-    """A token that cannot be refreshed, since when, and why by the last of so many attempts."""
+class OngoingFailure:
+    """Consecutive refresh failures of one token."""
 
     since: float
     attempts: int
+    #: Of the last attempt.
     diagnosis: Diagnosis
 
 
 class Log:
-    """An observer that writes a line for each event that somebody may want to read.
+    """An observer that writes one line per event.
 
-    `now` and `wall` are the two clocks: repetitions are timed on the first, lines carry the second.
+    `now`: boot-time clock, for repetitions.
+    `wall`: wall clock, for timestamps.
     """
 
     def __init__(
@@ -92,8 +95,8 @@ class Log:
     ) -> None:
         self._stream = stream
         self._text = settings.format == "text" or (settings.format == "auto" and stream.isatty())
-        self._threshold = LOUDNESS[settings.level]
-        #: What `FanOut` need not tell: requests are many, and neither of their events is written as a rule.
+        self._threshold = SEVERITY[settings.level]
+        #: Event types that `FanOut` skips: they occur on each request and are not written by default.
         self.ignores: set[type[Event]] = set()
         if self._threshold:
             self.ignores.add(Served)
@@ -101,61 +104,61 @@ class Log:
             self.ignores.add(HandedOut)
         self._now = now
         self._wall = wall
-        self._said: LRUCache[tuple[str, ...], Said] = LRUCache(MOST_REMEMBERED)
-        self._troubles: dict[str, Trouble] = {}
+        self._last_written: LRUCache[tuple[str, ...], LastWritten] = LRUCache(MAX_SUBJECTS)
+        self._ongoing_failures: dict[str, OngoingFailure] = {}
 
     def __call__(self, event: Event) -> None:
-        """Write `event`, unless it is too quiet or repeats what was just said."""
+        """Write `event`, unless it is below the log level or a repetition."""
         if type(event) in self.ignores:
             return
         now = self._now()
         line = line_of(event, now=now, wall=self._wall())
-        if more := self._remember(event, now):
-            line = replace(line, fields=line.fields | more)
-        self.write(line, always=isinstance(event, HandedOut))
+        if extra := self._track_failures(event, now):
+            line = replace(line, fields=line.fields | extra)
+        self.write(line, force=isinstance(event, HandedOut))
 
-    def write(self, line: Line, *, always: bool = False) -> None:
-        """Write `line` if it is loud enough (`always`: even if not) and says something new."""
-        if LOUDNESS[line.level] < self._threshold and not always:
+    def write(self, line: Line, *, force: bool = False) -> None:
+        """Write `line` unless it is below the log level or a repetition. `force` ignores the log level."""
+        if SEVERITY[line.level] < self._threshold and not force:
             return
         now = self._now()
         if line.subject:
-            said = self._said.get(line.subject)
-            if said and said.cause == line.cause:
-                if now - said.at < line.pause:
-                    said.held_back += 1
+            last = self._last_written.get(line.subject)
+            if last and last.cause == line.cause:
+                if now - last.written_at < line.pause:
+                    last.suppressed += 1
                     return
-                if said.held_back:
-                    line = replace(line, fields=line.fields | {"repeats": said.held_back})
-            self._said[line.subject] = Said(now, line.cause)
+                if last.suppressed:
+                    line = replace(line, fields=line.fields | {"repeats": last.suppressed})
+            self._last_written[line.subject] = LastWritten(now, line.cause)
         data = self._encode(line)
         with suppress(OSError, ValueError):  # ValueError: the stream is closed
             while data and (taken := self._stream.write(data)):
                 data = data[taken:]
-        if data:  # dropped: the next one like it is no repetition
-            self._said.pop(line.subject, None)
+        if data:  # dropped: the next one must not count as a repetition
+            self._last_written.pop(line.subject, None)
 
     def mention_dropped(self, lines: int) -> bytes:
-        """Encode the line for lines that were dropped because the reader stalled; at any level."""
+        """Encode the line that reports `lines` dropped lines, regardless of the log level."""
         fields: dict[str, Value] = {"lines": lines, "fix": LINES_DROPPED_FIX}
         return self._encode(Line(level="warning", event=LINES_DROPPED, fields=fields))
 
     def _encode(self, line: Line) -> bytes:
         return (text_of(line, self._wall()) if self._text else json_of(line, self._wall())).encode()
 
-    def _remember(self, event: Event, now: float) -> dict[str, Value]:
-        """Keep account of what is wrong, and give the fields that only this account has."""
+    def _track_failures(self, event: Event, now: float) -> dict[str, Value]:
+        """Track ongoing failures. Returns additional fields for the line of `event`."""
         match event:
             case RefreshFailed():
-                trouble = self._troubles.setdefault(event.token, Trouble(now, 0, event.diagnosis))
-                trouble.attempts += 1
-                trouble.diagnosis = event.diagnosis
-            case TokenExpired() if event.token in self._troubles:
-                return diagnosed(self._troubles[event.token].diagnosis)
-            case Refreshed() if event.token in self._troubles:
-                trouble = self._troubles.pop(event.token)
+                failure = self._ongoing_failures.setdefault(event.token, OngoingFailure(now, 0, event.diagnosis))
+                failure.attempts += 1
+                failure.diagnosis = event.diagnosis
+            case TokenExpired() if event.token in self._ongoing_failures:
+                return diagnosed(self._ongoing_failures[event.token].diagnosis)
+            case Refreshed() if event.token in self._ongoing_failures:
+                failure = self._ongoing_failures.pop(event.token)
                 self._forget("refresh_failed", event.token)
-                return {"failed_attempts": trouble.attempts, "failed_for_s": round(now - trouble.since, 1)}
+                return {"failed_attempts": failure.attempts, "failed_for_s": round(now - failure.since, 1)}
             case KeyLoaded():
                 self._forget("key_refused", event.client, event.file)
             case CallerLoaded():
@@ -163,7 +166,7 @@ class Log:
             case SinkWritten() | SinkCleared():
                 self._forget("sink_failed", event.file)
             case Reloading():
-                # Whoever asked wants to hear what came of it, again if need be.
+                # Report the result of a reload even if it repeats an earlier failure.
                 for event_name in ("key_refused", "refresh_failed", "caller_refused", "sink_failed"):
                     self._forget(event_name)
             case _:
@@ -171,13 +174,13 @@ class Log:
         return {}
 
     def _forget(self, *subject: str) -> None:
-        """It is mended: if it breaks again, that is news."""
-        for known in [known for known in self._said if known[: len(subject)] == subject]:
-            del self._said[known]
+        """Forget lines about `subject` after a recovery, so that a new failure is written at once."""
+        for subjects in [subjects for subjects in self._last_written if subjects[: len(subject)] == subject]:
+            del self._last_written[subjects]
 
 
 class LibraryHandler(logging.Handler):
-    """Warnings of asyncio and aiohttp as our lines: who and where, never the message, which may quote a stranger."""
+    """Writes warnings of asyncio and aiohttp as log lines, without the message, which may quote untrusted input."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.WARNING)
@@ -196,22 +199,24 @@ class LibraryHandler(logging.Handler):
 
 
 def json_of(line: Line, wall: float) -> str:
-    """One JSON object, ASCII only: nothing in it can move a cursor or begin another line."""
+    """The line as one JSON object, ASCII only, so that no value can inject a line or a terminal control sequence."""
     head = {"ts": timestamp(wall, "milliseconds"), "level": line.level, "event": line.event}
     return json.dumps(head | line.fields, separators=(",", ":")) + "\n"
 
 
 def text_of(line: Line, wall: float) -> str:
-    """Local time, level, event, what is known about it, and the sentences last."""
-    known = [f"{name}={_word(value)}" for name, value in line.fields.items() if name not in {*SENTENCES, PLAIN}]
-    said = [_printable(f"{intro}{line.fields[name]}") for name, intro in SENTENCES.items() if name in line.fields]
+    """The line as text: local time, level, event, fields, then sentences."""
+    pairs = [
+        f"{name}={_word(value)}" for name, value in line.fields.items() if name not in {*SENTENCES, IMPLIED_BY_EVENT}
+    ]
+    sentences = [_printable(f"{intro}{line.fields[name]}") for name, intro in SENTENCES.items() if name in line.fields]
     time = datetime.fromtimestamp(wall, tz=UTC).astimezone().strftime("%H:%M:%S")
-    text = " ".join([time, f"{line.level.upper():7}", line.event, *known])
-    return ": ".join([text, " ".join(said)] if said else [text]) + "\n"
+    text = " ".join([time, f"{line.level.upper():7}", line.event, *pairs])
+    return ": ".join([text, " ".join(sentences)] if sentences else [text]) + "\n"
 
 
 def _word(value: Value) -> str:
-    """`value` as one word, in quotation marks where it would not be one."""
+    """`value` as one word, quoted if necessary."""
     if isinstance(value, list):
         return ",".join(map(_word, value))
     if not isinstance(value, str):
@@ -221,5 +226,5 @@ def _word(value: Value) -> str:
 
 
 def _printable(text: str) -> str:
-    """`text` without what a terminal would obey: control characters, line separators, marks that reorder a line."""
+    """`text` with unprintable characters escaped: control characters, line separators, bidirectional marks."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

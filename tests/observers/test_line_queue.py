@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from broker.observers import line_queue
-from broker.observers.line_queue import DRAIN, MAX_BYTES, MAX_LINES, LineQueue
+from broker.observers.line_queue import DRAIN_TIMEOUT, MAX_BYTES, MAX_LINES, LineQueue
 
 LINE = b"x" * 99 + b"\n"
 
 
-def mention(lines: int) -> bytes:
+def render_dropped(lines: int) -> bytes:
     return b"%d dropped\n" % lines
 
 
@@ -51,7 +51,7 @@ def test_lines_arrive_whole_and_in_order() -> None:
     with pipe() as (reader, stream):
         queue = LineQueue(stream)
         queue.write(b"before the start\n")
-        queue.start(mention)
+        queue.start(render_dropped)
         lines = [b"%d\n" % number for number in range(1000)]
         assert all(queue.write(line) for line in lines)
         queue.close()
@@ -69,7 +69,7 @@ def test_queue_in_front_of_a_terminal_is_one() -> None:
 def test_stalled_reader_delays_no_write_and_learns_what_was_dropped() -> None:
     with pipe() as (reader, stream):
         queue = LineQueue(stream)
-        queue.start(mention)
+        queue.start(render_dropped)
         for number in range(50_000):  # waits for ever if any of them waits for the reader
             queue.write(b"%d\n" % number)
         text, expected = b"", 0
@@ -87,7 +87,7 @@ def test_stalled_reader_delays_no_write_and_learns_what_was_dropped() -> None:
 def test_reader_that_is_back_is_told_without_a_further_line() -> None:
     with pipe() as (reader, stream):
         queue = LineQueue(stream)
-        queue.start(mention)
+        queue.start(render_dropped)
         while queue.write(LINE):
             pass
         assert read_until(reader, b" dropped\n")
@@ -104,12 +104,12 @@ def test_queue_is_bounded_by_lines_and_by_bytes(line: bytes, most: int) -> None:
 def test_closing_gives_a_stalled_reader_a_moment_only() -> None:
     with pipe() as (_, stream):
         queue = LineQueue(stream)
-        queue.start(mention)
+        queue.start(render_dropped)
         while queue.write(LINE):
             pass
         began = time.monotonic()
         queue.close()
-        assert DRAIN * 0.9 < time.monotonic() - began < DRAIN + 2
+        assert DRAIN_TIMEOUT * 0.9 < time.monotonic() - began < DRAIN_TIMEOUT + 2
         assert queue.write(LINE) == 0
         os.set_blocking(stream.fileno(), False)  # ends the thread's wait, or it would outlive the pipe
 
@@ -120,7 +120,7 @@ def test_closing_writes_what_waits_and_mentions_what_was_dropped(monkeypatch: py
         queue = LineQueue(stream)
         for line in (b"a\n", b"b\n", b"c\n"):
             queue.write(line)
-        queue.start(mention)
+        queue.start(render_dropped)
         queue.close()
         assert os.read(reader, 100) == b"a\nb\n1 dropped\n"
 
@@ -134,7 +134,7 @@ def test_pipe_made_non_blocking_by_its_other_users_loses_nothing() -> None:
     with pipe() as (reader, stream):
         os.set_blocking(stream.fileno(), False)
         queue = LineQueue(stream)
-        queue.start(mention)
+        queue.start(render_dropped)
         lines = [b"%04d" % number + LINE for number in range(2000)]  # more than a pipe holds
         assert all(queue.write(line) for line in lines)
         assert read_until(reader, lines[-1]) == b"".join(lines)
@@ -145,7 +145,7 @@ def test_gone_reader_and_closed_stream_cost_counted_lines_only() -> None:
     os.close(reader)
     with io.FileIO(writer, "w") as stream:
         queue = LineQueue(stream)
-        queue.start(mention)
+        queue.start(render_dropped)
         queue.write(LINE * 2)
         wait_for(lambda: queue.dropped == 2)
     queue.write(LINE)
@@ -167,7 +167,7 @@ def test_full_disk_is_mentioned_once_it_has_room(tmp_path: Path) -> None:
 
     with Disk(tmp_path / "log", "w") as disk:
         queue = LineQueue(disk)
-        queue.start(mention)
+        queue.start(render_dropped)
         for number in range(3):
             queue.write(LINE)
             wait_for(lambda number=number: disk.tell() >= 100 and queue.dropped == number)
@@ -199,6 +199,6 @@ def test_line_from_a_destructor_inside_the_queue_does_not_lock_up() -> None:
         queue = LineQueue(stream)
         Logs(queue)
         queue.write(Collects(b"a line\n"))
-        queue.start(mention)
+        queue.start(render_dropped)
         queue.close()
         assert set(os.read(reader, 100).splitlines()) == {b"from a destructor", b"a line"}

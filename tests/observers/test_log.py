@@ -464,7 +464,7 @@ def test_what_is_remembered_for_repetitions_is_bounded() -> None:
     scene = Scene()
     for number in range(3000):
         scene.tell(KeyRefused(client="okta", file=f"/key-{number}", detail="is empty", kept=True))
-    assert len(scene.log._said) == 1024
+    assert len(scene.log._last_written) == 1024
 
 
 def test_warnings_of_libraries_become_lines_without_their_message() -> None:

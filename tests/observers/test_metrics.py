@@ -36,7 +36,7 @@ from broker.core.events import (
 )
 from broker.core.settings import Api, CallerSettings, Settings, TokenSettings
 from broker.http_server.request_rules import REFUSALS
-from broker.observers.counts import Counts, Durations, Levels
+from broker.observers.counts import CounterFamily, GaugeFamily, HistogramFamily
 from broker.observers.metrics import MAX_CALLERS, REQUEST_BUCKETS, Metrics
 from broker.workload_api.server import ROUTES as API_ROUTES
 from programs.installed import needed
@@ -282,7 +282,9 @@ def test_durations_are_shown_as_prometheus_clients_own_histogram_shows_them(seco
     registry = CollectorRegistry()
     theirs = Histogram("d_seconds", "Text.", ["route"], buckets=REQUEST_BUCKETS, registry=registry)
     our_registry = CollectorRegistry()
-    ours = Durations("d_seconds", "Text.", ("route",), buckets=REQUEST_BUCKETS, most=2, registry=our_registry)
+    ours = HistogramFamily(
+        "d_seconds", "Text.", ("route",), buckets=REQUEST_BUCKETS, max_series=2, registry=our_registry
+    )
     for one in seconds:
         theirs.labels("/v1/token").observe(one)
         ours.add(("/v1/token",), one)
@@ -293,7 +295,7 @@ def test_durations_are_shown_as_prometheus_clients_own_histogram_shows_them(seco
 def test_counts_are_shown_as_prometheus_clients_own_counter_shows_them(counted: list[tuple[str, int]]) -> None:
     registry, our_registry = CollectorRegistry(), CollectorRegistry()
     theirs = PrometheusCounter("c_total", "Text.", ["one", "two"], registry=registry)
-    ours = Counts("c_total", "Text.", ("one", "two"), most=9, registry=our_registry)
+    ours = CounterFamily("c_total", "Text.", ("one", "two"), max_series=9, registry=our_registry)
     for label, times in counted:
         theirs.labels(label, "x").inc(times)
         ours.add((label, "x"), times)
@@ -304,7 +306,7 @@ def test_counts_are_shown_as_prometheus_clients_own_counter_shows_them(counted: 
 def test_levels_are_shown_as_prometheus_clients_own_gauge_shows_them(levels: list[tuple[str, float | None]]) -> None:
     registry, our_registry = CollectorRegistry(), CollectorRegistry()
     theirs = Gauge("g", "Text.", ["one", "two"], registry=registry)
-    ours = Levels("g", "Text.", ("one", "two"), registry=our_registry)
+    ours = GaugeFamily("g", "Text.", ("one", "two"), registry=our_registry)
     there = set()
     for label, level in levels:
         if level is not None:
@@ -326,7 +328,7 @@ def shown(registry: CollectorRegistry) -> list[bytes]:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("vwxyz")), max_size=60))
 def test_of_each_first_label_the_series_used_last_are_the_ones_shown(counted: list[tuple[str, str]]) -> None:
     registry = CollectorRegistry()
-    ours = Counts("c_total", "Text.", ("one", "two"), most=3, within=1, registry=registry)
+    ours = CounterFamily("c_total", "Text.", ("one", "two"), max_series=3, group_by=1, registry=registry)
     last: dict[str, list[str]] = {"a": [], "b": [], "c": []}
     for one, two in counted:
         ours.add((one, two))
