@@ -1,1 +1,1 @@
-"""Health, metrics and public keys, for kubelet, Prometheus and people; no secret is served here."""
+"""The admin listener: health, metrics, public keys and the status page. It serves no secrets."""

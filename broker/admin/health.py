@@ -1,4 +1,4 @@
-"""Is it alive, has it started, is it ready? Computed when asked, so that no answer can go stale."""
+"""Liveness, startup and readiness probes, computed on each request so that no result is stale."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,46 +10,49 @@ from broker.core.tokens import EXPIRED
 from broker.providers.diagnose import STARTING
 from broker.refresh.store import Store
 
-#: A token's code when it could be handed out now; otherwise `EXPIRED`, or one of `diagnosis.REASONS`.
+#: Code of a usable token; other codes are `EXPIRED` and those in `diagnosis.REASONS`.
 OK = "ok"
 
 
 class TokenState(Struct, frozen=True, kw_only=True):
-    """How one token stands. `failure` is the last attempt's, also while the token before it is still good."""
+    """The health of one token."""
 
     name: str
     required: bool
     code: str
+    #: Diagnosis of the last attempt; may be set while the current token is still usable.
     failure: Diagnosis | None
 
     def lines(self, *, details: bool) -> list[str]:
-        """Name and closed codes for everyone; with `details` also cause, fix and the server's words."""
-        remarks = [f"refresh fails: {self.failure.reason}"] if self.failure and self.code == OK else []
-        remarks += [] if self.required else ["not required"]
-        lines = [f"{self.name}: {self.code}" + (f" ({', '.join(remarks)})" if remarks else "")]
+        """Name and codes; with `details` also cause, fix and the server's error message."""
+        notes = [f"refresh fails: {self.failure.reason}"] if self.failure and self.code == OK else []
+        notes += [] if self.required else ["not required"]
+        lines = [f"{self.name}: {self.code}" + (f" ({', '.join(notes)})" if notes else "")]
         if details and self.failure:
-            said = {"cause": self.failure.cause, "fix": self.failure.fix, "said": self.failure.words}
-            lines += [f"  {title}: {text}" for title, text in said.items() if text]
+            diagnosis = {"cause": self.failure.cause, "fix": self.failure.fix, "said": self.failure.words}
+            lines += [f"  {title}: {text}" for title, text in diagnosis.items() if text]
         return lines
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
-    """The answer to a probe: `good` is 200, otherwise 503."""
+class ProbeResult(Struct, frozen=True, kw_only=True):
+    """The result of a probe."""
 
-    good: bool
+    #: Answered with 200 if true, otherwise with 503.
+    passed: bool
     summary: str
     tokens: tuple[TokenState, ...] = ()
 
     def text(self, *, details: bool) -> str:
-        """A first line that says it all, then the tokens."""
+        """The summary line, then the lines of each token."""
         return "\n".join([self.summary, *(line for token in self.tokens for line in token.lines(details=details)), ""])
 
 
 class Health:
-    """What the probes ask.
+    """Computes the results of the probes.
 
-    `failure(name)` is the diagnosis of the token's last attempt, `None` after a success; `alive` says whether every
-    loop task still runs; `startup_wait` is counted in seconds from here on, and may be infinite.
+    `failure`: returns the diagnosis of a token's last attempt, `None` after a success.
+    `alive`: returns whether every loop task still runs.
+    `startup_wait`: seconds from now after which `started` passes without every token; may be infinite.
     """
 
     def __init__(
@@ -69,35 +72,37 @@ class Health:
         self._startup_ends = now() + startup_wait
         self._now = now
 
-    def live(self) -> Verdict:
-        """Whether a restart would help: never a matter of the authorization server or of a token's age."""
-        good = self._alive()
-        return Verdict(good=good, summary="alive" if good else "a loop has ended; the log says why")
+    def live(self) -> ProbeResult:
+        """Fails only if a restart would help; the state of tokens and of the authorization server has no influence."""
+        passed = self._alive()
+        return ProbeResult(passed=passed, summary="alive" if passed else "a loop has ended; the log says why")
 
-    def started(self) -> Verdict:
-        """Whether the workload may start. It never turns back: what was held once counts, and time only passes."""
+    def started(self) -> ProbeResult:
+        """Passes once every required token was fetched or `startup_wait` is over, and does not fail again."""
         missing = tuple(
             self._state(name) for name, token in self._tokens.items() if token.required and not self._store.held(name)
         )
         if not missing:
-            return Verdict(good=True, summary="started")
+            return ProbeResult(passed=True, summary="started")
         if self._now() >= self._startup_ends:
-            return Verdict(good=True, summary="started without every token: startup.wait has passed", tokens=missing)
-        return Verdict(good=False, summary="starting", tokens=missing)
+            return ProbeResult(
+                passed=True, summary="started without every token: startup.wait has passed", tokens=missing
+            )
+        return ProbeResult(passed=False, summary="starting", tokens=missing)
 
-    def ready(self) -> Verdict:
-        """Whether every required token could be handed out now."""
+    def ready(self) -> ProbeResult:
+        """Passes while every required token is usable."""
         states = tuple(map(self._state, self._tokens))
-        good = all(state.code == OK for state in states if state.required)
-        return Verdict(good=good, summary="ready" if good else "not ready", tokens=states)
+        passed = all(state.code == OK for state in states if state.required)
+        return ProbeResult(passed=passed, summary="ready" if passed else "not ready", tokens=states)
 
-    def ready_token(self, name: str) -> Verdict | None:
-        """The same for one token, required or not; `None` when there is none of that name."""
+    def ready_token(self, name: str) -> ProbeResult | None:
+        """Readiness of one token, required or not; `None` if it is not configured."""
         if name not in self._tokens:
             return None
         state = self._state(name)
-        good = state.code == OK
-        return Verdict(good=good, summary="ready" if good else "not ready", tokens=(state,))
+        passed = state.code == OK
+        return ProbeResult(passed=passed, summary="ready" if passed else "not ready", tokens=(state,))
 
     def _state(self, name: str) -> TokenState:
         failure = self._failure(name)

@@ -1,4 +1,4 @@
-"""The admin listener's paths. Whoever reaches the port may read them: no secret here, and few words for strangers."""
+"""The paths of the admin listener. They need no authentication: no secrets, and details only for trusted peers."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,12 +9,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from broker.admin import status
-from broker.admin.health import Verdict
+from broker.admin.health import ProbeResult
 from broker.core.events import Observer, Refused, Served
 from broker.http_server import over_unix, web
 from broker.http_server.request_rules import forwarding_field, host_permitted, is_path
 
-#: The label `route` of the metrics, every one there is.
+#: All values of the metrics label `route`.
 ROUTES = (
     "/",
     "/livez",
@@ -26,7 +26,7 @@ ROUTES = (
     "other",
 )
 
-PATHS = "The admin listener has: " + " ".join(ROUTES[1:-1])
+PATHS_HELP = "The admin listener has: " + " ".join(ROUTES[1:-1])
 TARGET = "The request line must hold a path, not a URL; exempt the broker from the HTTP proxy (NO_PROXY)."
 HOST = (
     "There must be one Host header, with localhost or an IP address. To be reached by another name, add that name to "
@@ -38,14 +38,14 @@ STATUS = (
 )
 NO_KEY = "No key of this client is loaded; the event key_refused in the broker's log says why."
 
-#: Seconds for which an authorization server may remember the public keys: a new key has to be seen soon.
+#: Seconds for which an authorization server may cache the public keys; short, so that it soon sees a new key.
 JWKS_MAX_AGE = 60
 
 
 class Admin:
-    """Answers kubelet, Prometheus, authorization servers that fetch keys, and people.
+    """Serves probes, metrics, public keys and the status page.
 
-    `public_jwks` has a callable for each client, which gives its public keys as a JWKS (RFC 7517 section 5).
+    `public_jwks`: by client, returns its public keys as a JWK Set (RFC 7517 section 5).
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Admin:
         self._observe = observe
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request and tell how it went; not how long it took, which kubelet and Prometheus measure."""
+        """Answer one request and emit Served, without the duration, which kubelet and Prometheus measure."""
         segments = request.raw_path.partition("?")[0].split("/")[1:]
         route, code = _route(segments), 500
         try:
@@ -84,56 +84,56 @@ class Admin:
         answer: web.StreamResponse
         match route:
             case "/livez":
-                answer = self._verdict(request, self._health.live())
+                answer = self._probe_response(request, self._health.live())
             case "/startupz":
-                answer = self._verdict(request, self._health.started())
+                answer = self._probe_response(request, self._health.started())
             case "/readyz":
-                answer = self._verdict(request, self._health.ready())
+                answer = self._probe_response(request, self._health.ready())
             case "/readyz/{name}":
-                verdict = self._health.ready_token(segments[1])
-                answer = self._verdict(request, verdict) if verdict else _text(404, "There is no such token.")
+                result = self._health.ready_token(segments[1])
+                answer = self._probe_response(request, result) if result else _text(404, "There is no such token.")
             case "/metrics":
                 answer = self._exposition(request)
             case "/clients/{name}/jwks.json":
                 answer = self._jwks(segments[1])
             case _:
-                answer = self._page(request) if self._trusts(request) else _text(403, STATUS)
+                answer = self._page(request) if self._may_see_details(request) else _text(403, STATUS)
         return answer
 
     def _refuse(self, request: web.BaseRequest, route: str) -> web.Response | None:
         if not is_path(request.raw_path):
             self._observe(Refused(reason="target"))
             return _text(403, TARGET)
-        # A web page must not read this through a name that was rebound to us.
+        # Against DNS rebinding by a web page.
         hosts = request.headers.getall("Host", [])
         if not over_unix(request) and not host_permitted(hosts, allowed=self._allowed_hosts, any_address=True):
             self._observe(Refused(reason="host"))
             return _text(403, HOST)
         if route == "other":
-            return _text(404, PATHS)
+            return _text(404, PATHS_HELP)
         if request.method not in ("GET", "HEAD"):
             return _text(405, "Everything here is read with GET.", Allow="GET, HEAD")
         return None
 
     def _exposition(self, request: web.BaseRequest) -> web.Response:
-        """The metrics, uncompressed: they are few bytes over a short way. `name[]` selects some, as elsewhere.
+        """The metrics, uncompressed, since they are small; `name[]` selects families as in other exporters.
 
-        Not by `prometheus_client.aiohttp`, which would load all of `aiohttp.web`.
+        prometheus_client.aiohttp is not used because it imports all of aiohttp.web.
         """
         names = request.query.getall("name[]", [])
         registry = self._registry.restricted_registry(names) if names else self._registry
         try:
             encode, content_type = choose_encoder(",".join(request.headers.getall("Accept", [])))
             body = encode(registry)
-        except TypeError:  # prometheus_client compares the version in `Accept` with a number, whatever it is
+        except TypeError:  # raised by prometheus_client for a malformed version in `Accept`
             return _text(406, "Metrics come as text/plain; version=0.0.4 and application/openmetrics-text.")
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     def _page(self, request: web.BaseRequest) -> web.Response:
-        return status.answer(self._sources, ", ".join(request.headers.getall("Accept", [])), paths=PATHS)
+        return status.answer(self._sources, ", ".join(request.headers.getall("Accept", [])), paths=PATHS_HELP)
 
-    def _verdict(self, request: web.BaseRequest, verdict: Verdict) -> web.Response:
-        return _text(200 if verdict.good else 503, verdict.text(details=self._trusts(request)))
+    def _probe_response(self, request: web.BaseRequest, result: ProbeResult) -> web.Response:
+        return _text(200 if result.passed else 503, result.text(details=self._may_see_details(request)))
 
     def _jwks(self, client: str) -> web.Response:
         if client not in self._public_jwks:
@@ -147,14 +147,14 @@ class Admin:
             headers={"Cache-Control": f"public, max-age={JWKS_MAX_AGE}"},
         )
 
-    def _trusts(self, request: web.BaseRequest) -> bool:
-        """Whether this peer may read the texts of failures."""
+    def _may_see_details(self, request: web.BaseRequest) -> bool:
+        """Whether this peer may read the status page and the details of failures."""
         if self._status != "loopback":
             return self._status == "any"
-        # A proxy beside us (a service mesh) makes everyone look local.
+        # Behind a proxy in the pod (service mesh) every peer looks local.
         if forwarding_field(request.headers) or any(name.lower().startswith("x-envoy-") for name in request.headers):
             return False
-        return over_unix(request) or _is_ours(request.remote or "")
+        return over_unix(request) or _is_usual_loopback(request.remote or "")
 
 
 def _route(segments: list[str]) -> str:
@@ -169,10 +169,10 @@ def _route(segments: list[str]) -> str:
             return "other"
 
 
-def _is_ours(peer: str) -> bool:
-    """Whether the peer is this machine's usual loopback address, as that of `kubectl port-forward` is.
+def _is_usual_loopback(peer: str) -> bool:
+    """Whether the peer is 127.0.0.1 or ::1, as with `kubectl port-forward`.
 
-    Not the rest of 127.0.0.0/8: Istio's proxy speaks to the pod as 127.0.0.6, for whoever speaks to it.
+    The rest of 127.0.0.0/8 is not trusted: Istio's proxy forwards requests of any origin from 127.0.0.6.
     """
     address = ip_address(peer)
     if isinstance(address, IPv6Address) and address.ipv4_mapped:  # an IPv4 peer of a dual-stack socket

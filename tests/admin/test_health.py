@@ -43,7 +43,7 @@ class Scene:
 
 def test_it_is_not_ready_before_the_first_token() -> None:
     verdict = Scene().health.ready()
-    assert not verdict.good
+    assert not verdict.passed
     assert verdict.text(details=False) == "not ready\nusers: starting\nreports: starting (not required)\n"
 
 
@@ -52,7 +52,7 @@ def test_it_is_ready_with_every_required_token_whatever_the_others_do() -> None:
     scene.hold("users")
     scene.failures["reports"] = REFUSED
     verdict = scene.health.ready()
-    assert verdict.good
+    assert verdict.passed
     assert verdict.text(details=False) == "ready\nusers: ok\nreports: client_refused (not required)\n"
 
 
@@ -61,10 +61,10 @@ def test_it_is_not_ready_once_a_required_token_has_expired() -> None:
     scene.hold("users", lifetime=300)
     scene.failures["users"] = UNREACHABLE
     scene.time += 294.9
-    assert scene.health.ready().good
+    assert scene.health.ready().passed
     scene.time += 0.2
     verdict = scene.health.ready()
-    assert not verdict.good
+    assert not verdict.passed
     assert "users: timeout\n" in verdict.text(details=False)
 
 
@@ -80,7 +80,7 @@ def test_a_failing_refresh_is_shown_while_the_token_is_still_good() -> None:
     scene.hold("users")
     scene.failures["users"] = UNREACHABLE
     verdict = scene.health.ready()
-    assert verdict.good
+    assert verdict.passed
     assert "users: ok (refresh fails: timeout)\n" in verdict.text(details=False)
 
 
@@ -111,8 +111,8 @@ def test_one_token_is_judged_by_itself() -> None:
     reports, users = scene.health.ready_token("reports"), scene.health.ready_token("users")
     assert reports
     assert users
-    assert reports.good
-    assert not users.good
+    assert reports.passed
+    assert not users.passed
     assert users.text(details=False) == "not ready\nusers: starting\n"
 
 
@@ -122,26 +122,26 @@ def test_a_name_that_is_not_configured_has_no_verdict() -> None:
 
 def test_it_has_started_once_every_required_token_was_held() -> None:
     scene = Scene(startup_wait=math.inf)
-    assert not scene.health.started().good
+    assert not scene.health.started().passed
     assert scene.health.started().text(details=False) == "starting\nusers: starting\n"
     scene.hold("users")
-    assert scene.health.started().good
+    assert scene.health.started().passed
 
 
 def test_it_has_started_when_the_wait_is_over_even_without_tokens() -> None:
     scene = Scene(startup_wait=60)
     scene.time += 59.9
-    assert not scene.health.started().good
+    assert not scene.health.started().passed
     scene.time += 0.1
     verdict = scene.health.started()
-    assert verdict.good
+    assert verdict.passed
     assert "startup.wait has passed" in verdict.text(details=False)
 
 
 def test_it_never_starts_by_time_when_told_to_wait_forever() -> None:
     scene = Scene(startup_wait=math.inf)
     scene.time += 10 * 365 * 86400
-    assert not scene.health.started().good
+    assert not scene.health.started().passed
 
 
 @given(st.lists(st.tuples(st.floats(0, 1000), st.sampled_from(["users", "reports", None])), max_size=20))
@@ -151,21 +151,21 @@ def test_what_has_started_stays_started(steps: list[tuple[float, str | None]]) -
         scene.time += seconds
         if name:
             scene.hold(name)
-        assert scene.health.started().good or not started
-        started = scene.health.started().good
+        assert scene.health.started().passed or not started
+        started = scene.health.started().passed
 
 
 def test_it_lives_without_a_token_and_without_a_server() -> None:
     scene = Scene()
     scene.failures["users"] = UNREACHABLE
-    assert scene.health.live().good
+    assert scene.health.live().passed
 
 
 def test_it_does_not_live_when_a_loop_has_ended() -> None:
     scene = Scene()
     scene.hold("users")
     scene.loops_run = False
-    assert not scene.health.live().good
+    assert not scene.health.live().passed
 
 
 @pytest.mark.parametrize("held", [True, False])

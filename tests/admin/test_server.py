@@ -17,7 +17,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from broker.admin.health import Health
-from broker.admin.server import ROUTES, Admin, _is_ours
+from broker.admin.server import ROUTES, Admin, _is_usual_loopback
 from broker.admin.status import Sources
 from broker.admin.status.history import History
 from broker.core.diagnosis import Diagnosis
@@ -295,10 +295,10 @@ async def test_others_get_names_and_codes_only() -> None:
 
 def test_an_ipv4_peer_of_a_dual_stack_socket_is_ours_too() -> None:
     # The listener binds each family by itself; whoever hands it a dual-stack socket gets the same.
-    assert _is_ours("::ffff:127.0.0.1")
-    assert not _is_ours("::ffff:10.0.0.1")
-    assert _is_ours("::1")
-    assert not _is_ours("127.0.0.6")
+    assert _is_usual_loopback("::ffff:127.0.0.1")
+    assert not _is_usual_loopback("::ffff:10.0.0.1")
+    assert _is_usual_loopback("::1")
+    assert not _is_usual_loopback("127.0.0.6")
 
 
 async def test_texts_can_be_kept_from_everyone() -> None:

@@ -1,7 +1,7 @@
-"""What people see at `/` of the admin listener.
+"""The status page at `/` of the admin listener.
 
-`history` remembers what happened, `snapshot` says how things stand, `html` and `text` write it down, in the words of
-`words` and `sentences`. All but `history` is imported when somebody asks for the first time: most pods are never asked.
+`history` records events, `snapshot` collects the current state, `html` and `text` render it with `words` and
+`sentences`. All modules but `history` are imported on the first request, since most pods never get one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,25 +24,28 @@ HEADERS = {
 
 
 class Sources(Struct, frozen=True, kw_only=True):
-    """Where a snapshot comes from. `keys` and `endpoints` have a callable for each client; `host` is this machine."""
+    """What a snapshot is made from."""
 
     settings: Settings
     health: Health
     store: Store
     history: History
+    #: By client, returns the state of its key files.
     keys: Mapping[str, Callable[[], Sequence[KeyState]]]
+    #: By client, returns its token endpoint, `None` before discovery.
     endpoints: Mapping[str, Callable[[], str | None]]
     now: Callable[[], float]
     wall: Callable[[], float]
+    #: Name of this machine.
     host: str
 
 
 def answer(sources: Sources, accept: str, *, paths: str) -> web.Response:
-    """The page for a browser, which says that it reads HTML, and text for everything else (curl sends `*/*`).
+    """The status page as HTML if `accept` names text/html, otherwise as plain text (curl sends `*/*`).
 
-    `paths` is a sentence about the other paths, for the end of the text.
+    `paths`: a sentence about the other paths, appended to the text.
     """
-    from broker.admin.status import html, snapshot, text  # noqa: PLC0415 - most pods are never asked
+    from broker.admin.status import html, snapshot, text  # noqa: PLC0415 - most pods never get a request
 
     seen = snapshot.take(sources)
     if "text/html" in accept.lower():

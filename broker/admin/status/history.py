@@ -1,4 +1,4 @@
-"""What happened last, for the status page: an observer that keeps a few values for each token and client."""
+"""An observer that keeps the latest events per token and client for the status page."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -23,18 +23,18 @@ from broker.core.events import (
     Warned,
 )
 
-#: Warnings that are kept, the newest.
+#: Most warnings to keep; the oldest is dropped.
 MOST_WARNINGS: Final = 8
 
 
 class TokenHistory:
-    """One token's. Points in time are on the boot-time clock."""
+    """The history of one token. Timestamps are on the boot-time clock."""
 
     __slots__ = ("failed", "failing_since", "failures", "handed_out", "handed_out_at", "refreshed")
 
     def __init__(self) -> None:
         self.refreshed: Refreshed | None = None
-        #: The last failure, how many in a row, since when; nothing of it after a success.
+        #: The last failure; `failures` in a row since `failing_since`. A success resets them.
         self.failed: RefreshFailed | None = None
         self.failures = 0
         self.failing_since = 0.0
@@ -43,29 +43,30 @@ class TokenHistory:
 
 
 class SinkHistory:
-    """One file's, with a failure only while it lasts. Points in time are on the boot-time clock."""
+    """The history of one sink. Timestamps are on the boot-time clock."""
 
     __slots__ = ("cleared", "failed", "failed_at", "written_at")
 
     def __init__(self) -> None:
         self.written_at: float | None = None
-        #: Whether what was written was removed since.
+        #: Whether the file has been removed since it was written.
         self.cleared = False
+        #: The last failure, `None` after a success.
         self.failed: SinkFailed | None = None
         self.failed_at = 0.0
 
 
 class History:
-    """An observer. Its size is bounded by the configuration, whatever happens. `now` is the boot-time clock."""
+    """An observer whose size is bounded by the configuration. `now` is the boot-time clock."""
 
-    #: What `FanOut` need not tell: every request has such an event.
+    #: Event types that `FanOut` skips: they occur on each request.
     ignores: ClassVar[frozenset[type[Event]]] = frozenset({Served, Refused})
 
     def __init__(self, tokens: Iterable[str], *, now: Callable[[], float]) -> None:
         self._now = now
         self.started_at = now()
         self.tokens = {name: TokenHistory() for name in tokens}
-        #: By client and file: when a key of it was last taken into use, when it was last refused.
+        #: By client and file: when a key was last loaded, when the file was last refused.
         self.keys_loaded: dict[tuple[str, str], float] = {}
         self.keys_refused: dict[tuple[str, str], float] = {}
         #: By token and file.
@@ -77,7 +78,7 @@ class History:
         self.crash: Crashed | None = None
 
     def __call__(self, event: Event) -> None:
-        """Remember `event`. What happens for every request comes first."""
+        """Record `event`. The most frequent events are matched first."""
         match event:
             case HandedOut():
                 token = self.tokens[event.token]

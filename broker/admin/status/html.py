@@ -1,7 +1,7 @@
-"""A snapshot as one HTML page that asks for nothing else: style, script and pictures are in it.
+"""Renders a snapshot as one self-contained HTML page, with style, script and icons inline.
 
-Whatever is not written in this folder passes `_safe`. There are no style attributes, which the policy would have to
-allow; what a bar needs to be as long as it is are attributes of SVG.
+All text from outside this package is escaped by `_safe`. The Content-Security-Policy forbids style attributes, so bars
+get their length from SVG attributes.
 """
 
 import platform
@@ -26,14 +26,14 @@ from broker.admin.status.words import address, clock, printable, rfc3339, scopes
 from broker.core.diagnosis import Diagnosis
 from broker.providers import PRESETS
 
-#: More tokens than this are shown closer together.
+#: Number of tokens above which the layout is compact.
 MANY = 12
-#: A bar is this many units long; how much of the screen that is, the style says.
+#: Length of a bar in SVG units; the style sheet scales it.
 LENGTH = 1000
 
 
 class Parts(NamedTuple):
-    """The files of the page, once read."""
+    """The files of the page."""
 
     template: Template
     style: str
@@ -50,7 +50,7 @@ def _parts() -> Parts:
 
 
 def policy() -> str:
-    """The page's Content-Security-Policy: its own style and script by their hashes, nothing else from anywhere."""
+    """The Content-Security-Policy: permits only the inline style and script, by hash."""
     parts = _parts()
     style, script = (b64encode(sha256(text.encode()).digest()).decode() for text in (parts.style, parts.script))
     return (
@@ -60,7 +60,7 @@ def policy() -> str:
 
 
 def render(seen: Snapshot) -> str:
-    """The page. Complete without its script."""
+    """The page, which is complete without JavaScript."""
     parts, at = _parts(), seen.at
     level, headline = sentences.headline(seen)
     notices = "".join(
@@ -88,7 +88,7 @@ def render(seen: Snapshot) -> str:
 
 
 def _tokens(seen: Snapshot) -> Iterator[str]:
-    """One key that was swapped fails for every token of its client: that is explained once."""
+    """The tokens. A failure shared by several tokens of a client is explained only at the first."""
     explained: dict[tuple[str, Diagnosis], str] = {}
     for token in seen.tokens:
         like = None
@@ -100,7 +100,7 @@ def _tokens(seen: Snapshot) -> Iterator[str]:
 
 
 def _token(token: TokenStatus, at: float, *, like: str | None, unfolded: bool) -> str:
-    """`like` is another token that fails for the same reason."""
+    """`like`: name of an earlier token that fails for the same reason."""
     level, name = LEVELS[token.standing], _safe(token.name)
     left, _ = sentences.expiry(token, at)
     title = f"<h3>{name}</h3>" + ("" if token.settings.required else '<span class="tag">not required</span>')
@@ -114,7 +114,7 @@ def _token(token: TokenStatus, at: float, *, like: str | None, unfolded: bool) -
 
 
 def _meter(token: TokenStatus) -> str:
-    """The time left as a part of the lifetime, the expiry at the left end; where the refresh falls, and its latest."""
+    """A bar of the remaining lifetime, with expiry at the left end, and the window and latest time of the refresh."""
     life = token.lifetime or 1.0
 
     def part(seconds: float) -> int:
@@ -144,8 +144,8 @@ def _trouble(token: TokenStatus, at: float, like: str | None) -> str:
     summary = f'<code>{failure.reason}</code> <span class="soft">{sentence}</span>'
     if like is not None:
         return f'<div class="trouble"><p>{summary}, as <a href="#token-{_safe(like)}">{_safe(like)}</a></p></div>'
-    said = {"Cause": _prose(failure.cause), "Fix": _prose(failure.fix), "Said": _safe(failure.words)}
-    explained = _pairs((title, text) for title, text in said.items() if text)
+    explanation = {"Cause": _prose(failure.cause), "Fix": _prose(failure.fix), "Said": _safe(failure.words)}
+    explained = _pairs((title, text) for title, text in explanation.items() if text)
     return f'<div class="trouble"><p>{summary}</p><dl>{explained}</dl></div>'
 
 
@@ -231,7 +231,7 @@ def _about(seen: Snapshot) -> Iterator[tuple[str, str]]:
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    """Rows of a `dl`; what describes is HTML already."""
+    """Rows of a `dl` from titles and HTML descriptions."""
     return "".join(f"<div><dt>{title}</dt><dd>{described}</dd></div>" for title, described in pairs)
 
 
@@ -244,5 +244,5 @@ def _safe(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """A sentence of ours, with what to type in backquotes."""
+    """A sentence of the broker as HTML, with backquoted parts as `code`."""
     return re.sub("`([^`]+)`", r"<code>\1</code>", _safe(text))

@@ -1,33 +1,33 @@
-"""What a snapshot comes to, in sentences: the headline, what else a person should know, how each token stands."""
+"""Sentences about a snapshot: the headline, notices, and the state of each token, client and sink."""
 
 from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
-from broker.admin.status.snapshot import ClientStatus, KeyStatus, SinkStatus, Snapshot, Standing, TokenStatus
+from broker.admin.status.snapshot import ClientStatus, KeyStatus, SinkStatus, Snapshot, TokenStanding, TokenStatus
 from broker.admin.status.words import ago, clock, names, number, printable, span
 from broker.oauth.server_clock import NOISE
 
-#: How loud: all is well, the broker is about to do it, somebody should look, workloads notice it.
+#: Severity: healthy, in progress, needs attention, workloads are affected.
 Level: TypeAlias = Literal["good", "wait", "warn", "bad"]
 
-#: Beside the colour, for whoever does not see it.
+#: Shown beside the colour, for accessibility.
 SYMBOLS: Final[dict[Level, str]] = {"good": "●", "wait": "○", "warn": "▲", "bad": "✖"}
-LEVELS: Final[dict[Standing, Level]] = {
-    Standing.MISSING: "bad",
-    Standing.EXPIRED: "bad",
-    Standing.FAILING: "warn",
-    Standing.STARTING: "wait",
-    Standing.GOOD: "good",
+LEVELS: Final[dict[TokenStanding, Level]] = {
+    TokenStanding.MISSING: "bad",
+    TokenStanding.EXPIRED: "bad",
+    TokenStanding.FAILING: "warn",
+    TokenStanding.STARTING: "wait",
+    TokenStanding.GOOD: "good",
 }
 ASLEEP = "It ran out, and no attempt to replace it has failed yet: the machine was asleep, or an attempt takes long."
 
 
 def headline(seen: Snapshot) -> tuple[Level, str]:
-    """All of it in one sentence."""
+    """The overall level and state in one sentence."""
     count = len(seen.tokens)
     absent = [token for token in seen.tokens if token.standing.absent]
-    starting = [token for token in seen.tokens if token.standing is Standing.STARTING]
-    failing = [token.name for token in seen.tokens if token.standing is Standing.FAILING]
+    starting = [token for token in seen.tokens if token.standing is TokenStanding.STARTING]
+    failing = [token.name for token in seen.tokens if token.standing is TokenStanding.FAILING]
     if not seen.alive:
         return "bad", "The broker is broken: one of its loops has ended; its log says why"
     if absent:
@@ -45,19 +45,21 @@ def headline(seen: Snapshot) -> tuple[Level, str]:
 def _absent(absent: list[TokenStatus], count: int) -> str:
     only = absent[0]
     if count == 1:
-        return f"{only.name} {'has expired' if only.standing is Standing.EXPIRED else 'is missing'}"
+        return f"{only.name} {'has expired' if only.standing is TokenStanding.EXPIRED else 'is missing'}"
     verb = "is" if len(absent) == 1 else "are"
     return f"{len(absent)} of {count} tokens {verb} missing: {names([token.name for token in absent])}"
 
 
 def readiness(seen: Snapshot) -> str:
-    """What `/readyz` answers, in words."""
-    waits = all(token.standing in {Standing.GOOD, Standing.FAILING, Standing.STARTING} for token in seen.tokens)
+    """The result of `/readyz` in words."""
+    waits = all(
+        token.standing in {TokenStanding.GOOD, TokenStanding.FAILING, TokenStanding.STARTING} for token in seen.tokens
+    )
     return "ready" if seen.ready else "starting" if waits else "not ready"
 
 
 def notices(seen: Snapshot) -> Iterator[tuple[Level, str]]:
-    """What else a person should know, the worst first."""
+    """Further problems with their levels, worst first."""
     if seen.crash:
         yield "warn", f"There was an internal error: {seen.crash}. Report the line in the log as a defect."
     yield from _failing_sinks(seen)
@@ -83,7 +85,7 @@ def _failing_sinks(seen: Snapshot) -> Iterator[tuple[Level, str]]:
 
 
 def offset(client: ClientStatus) -> str:
-    """How the server's clock differs from ours, and what is made of that."""
+    """How far the server's clock is from ours, and whether assertions follow it."""
     if client.clock is None:
         return "not compared yet"
     apart = abs(client.clock.offset)
@@ -98,7 +100,7 @@ def offset(client: ClientStatus) -> str:
 
 
 def certificate(key: KeyStatus, at: float) -> str:
-    """When that of the key expires; nothing for a key without one."""
+    """When the certificate of the key expires; empty without one."""
     if (found := key.state.certificate) is None:
         return ""
     if found.not_after <= at:
@@ -107,9 +109,9 @@ def certificate(key: KeyStatus, at: float) -> str:
 
 
 def expiry(token: TokenStatus, at: float) -> tuple[str, str]:
-    """When the token runs, or ran, out: from now, and by the clock."""
+    """When the token expires or expired: relative to `at`, and as a time of day."""
     if token.expires_at is None:
-        return "never fetched" if token.standing is Standing.MISSING else "not here yet", ""
+        return "never fetched" if token.standing is TokenStanding.MISSING else "not here yet", ""
     by_the_clock = clock(token.expires_at, at)
     if token.left:
         return f"expires in {span(token.left)}", by_the_clock
@@ -117,8 +119,8 @@ def expiry(token: TokenStatus, at: float) -> tuple[str, str]:
 
 
 def rhythm(token: TokenStatus, at: float) -> str:
-    """Last and next refresh."""
-    if token.standing is Standing.STARTING:
+    """When the last and the next refresh happen."""
+    if token.standing is TokenStanding.STARTING:
         return "first attempt under way"
     last = f"refreshed {ago(token.refreshed_at, at)}" if token.refreshed_at is not None else ""
     what = "attempt" if token.failure or not token.left else "refresh"
@@ -128,9 +130,9 @@ def rhythm(token: TokenStatus, at: float) -> str:
 
 
 def trouble(token: TokenStatus, at: float) -> str:
-    """How long it has been failing; why there is no token, where nothing has failed."""
+    """How long refreshes have been failing, or why there is no token without a failure; empty if all is well."""
     if not token.failure:
-        return ASLEEP if token.standing is Standing.EXPIRED else ""
+        return ASLEEP if token.standing is TokenStanding.EXPIRED else ""
     if token.failing_since is None:
         return "failed"
     if token.failures == 1:
@@ -139,26 +141,26 @@ def trouble(token: TokenStatus, at: float) -> str:
 
 
 def handed_out(token: TokenStatus, at: float) -> str:
-    """Whether anybody wants it."""
+    """How often and when the token was last served."""
     if token.handed_out_at is None:
         return "not yet"
     return f"{number(token.handed_out, 'time')}, last {ago(token.handed_out_at, at)}"
 
 
 def sink(one: SinkStatus, at: float) -> str:
-    """What is in the file."""
+    """When the sink was written, and whether it was removed since."""
     if one.written_at is None:
         return "no token in it yet"
     return f"written {ago(one.written_at, at)}" + (", removed since" if one.cleared else "")
 
 
 def replaced(token: TokenStatus) -> str:
-    """How long it lives, and how much of that is left when it should have been replaced."""
+    """The lifetime of the token, and the remaining time at which it is replaced at the latest."""
     return f"{span(token.lifetime)}, replaced at least {span(token.lead)} ahead" if token.lifetime else "not known yet"
 
 
 def key(client: ClientStatus, one: KeyStatus, at: float) -> str:
-    """What is in use of a key file since when."""
+    """The key in use from a key file, and since when."""
     if one.state.signer is None:
         return "no key" if one.state.refusal else "not read yet"
     loaded = f", loaded {ago(one.loaded_at, at)}" if one.loaded_at is not None else ""

@@ -1,4 +1,4 @@
-"""How everything stands at one moment: what `html` and `text` write down. No secret is in it."""
+"""The state of the broker at one moment, as rendered by `html` and `text`. Contains no secret."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from broker.keys.watch import KeyState
 from broker.providers.diagnose import STARTING
 from broker.refresh.schedule import lead, refresh_at
 
-#: Characters of a granted scope that are looked at: it has no bound of its own but that of the answer.
+#: Longest part of a granted scope to parse, in characters; the server's response alone bounds its length.
 LONGEST_SCOPE = 1 << 14
 
 
-class Standing(Enum):
-    """How a token stands, in the order in which people want to see them."""
+class TokenStanding(Enum):
+    """The state of a token, in display order."""
 
-    MISSING = "missing"  # there never was one
+    MISSING = "missing"  # never fetched, and an attempt failed
     EXPIRED = "expired"
     FAILING = "good, refresh fails"
     STARTING = "starting"
@@ -30,47 +30,50 @@ class Standing(Enum):
 
     @property
     def absent(self) -> bool:
-        """Whether workloads get a 503, and not only because the broker has just started."""
-        return self in {Standing.MISSING, Standing.EXPIRED}
+        """Whether workloads get a 503 for another reason than a fresh start."""
+        return self in {TokenStanding.MISSING, TokenStanding.EXPIRED}
 
 
-ORDER = {standing: place for place, standing in enumerate(Standing)}
+ORDER = {standing: place for place, standing in enumerate(TokenStanding)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkStatus:
-    """One file that holds a token: when it was last written, whether it was removed since, and why that fails now."""
+    """One sink."""
 
     file: str
     written_at: float | None
+    #: Whether the file has been removed since it was written.
     cleared: bool
+    #: Error of the last write or removal, empty if it succeeded.
     failure: str
     failed_at: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenStatus:
-    """One token. Points in time are epoch seconds by the clock on the wall; `left` is never negative.
-
-    `expires_at` and `lifetime` are of the token held, or of the last one that was. `window` is the time in which the
-    moment of the refresh was drawn; its end is `lead` before the expiry. `granted` is the server's own words, whatever
-    they are; `None` without a token.
-    """
+    """One token. Timestamps are wall-clock epoch seconds."""
 
     name: str
     settings: TokenSettings
-    standing: Standing
+    standing: TokenStanding
     code: str
     failure: Diagnosis | None
     failures: int
     failing_since: float | None
+    #: Expiry of the current token, or of the last one.
     expires_at: float | None
+    #: Lifetime of the same token, in seconds; 0 without one.
     lifetime: float
+    #: Seconds until expiry, never negative.
     left: float
+    #: Seconds before expiry at which a refresh is due at the latest.
     lead: float
+    #: Earliest and latest time of the refresh, which is drawn at random in between.
     window: tuple[float, float] | None
     refreshed_at: float | None
     next_at: float | None
+    #: Scopes as the server sent them, unchecked; `None` without a token.
     granted: tuple[str, ...] | None
     handed_out: int
     handed_out_at: float | None
@@ -79,7 +82,7 @@ class TokenStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyStatus:
-    """One key file: what of it is in use since when, and what was refused when."""
+    """One key file, with the times of the last load and of the last refusal."""
 
     state: KeyState
     loaded_at: float | None
@@ -88,7 +91,7 @@ class KeyStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientStatus:
-    """One registration at an authorization server."""
+    """One OAuth client."""
 
     name: str
     settings: ClientSettings
@@ -100,7 +103,7 @@ class ClientStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Everything, with the tokens in trouble first. Points in time are epoch seconds by the clock on the wall."""
+    """The state of the broker; tokens are in order of `TokenStanding`. Timestamps are wall-clock epoch seconds."""
 
     at: float
     started_at: float
@@ -116,17 +119,17 @@ class Snapshot:
 
 
 def take(sources: Sources) -> Snapshot:
-    """How things stand now."""
+    """Take a snapshot."""
     now, wall = sources.now(), sources.wall()
     ahead, history = wall - now, sources.history
-    verdict = sources.health.ready()
-    tokens = [_token(sources, state, now, ahead) for state in verdict.tokens]
+    readiness = sources.health.ready()
+    tokens = [_token(sources, state, now, ahead) for state in readiness.tokens]
     return Snapshot(
         at=wall,
         started_at=history.started_at + ahead,
         host=sources.host,
-        alive=sources.health.live().good,
-        ready=verdict.good,
+        alive=sources.health.live().passed,
+        ready=readiness.passed,
         tokens=tuple(sorted(tokens, key=lambda token: ORDER[token.standing])),
         clients=tuple(_client(sources, name, ahead) for name in sources.settings.clients),
         listening=dict(history.listening),
@@ -138,25 +141,25 @@ def take(sources: Sources) -> Snapshot:
 
 def _token(sources: Sources, state: TokenState, now: float, ahead: float) -> TokenStatus:
     settings, history = sources.settings.tokens[state.name], sources.history.tokens[state.name]
-    held, last, failed = sources.store.get(state.name), history.refreshed, history.failed
-    shown = held or last
+    current, last, failed = sources.store.get(state.name), history.refreshed, history.failed
+    shown = current or last
     next_at = failed.retry_at if failed else last.next_refresh_at if last else None
     return TokenStatus(
         name=state.name,
         settings=settings,
-        standing=_standing(state, held, last),
+        standing=_standing(state, current, last),
         code=state.code,
         failure=state.failure,
         failures=history.failures,
         failing_since=history.failing_since + ahead if failed else None,
         expires_at=shown.expires_at + ahead if shown else None,
         lifetime=shown.lifetime if shown else 0.0,
-        left=max(0.0, held.expires_at - now) if held else 0.0,
+        left=max(0.0, current.expires_at - now) if current else 0.0,
         lead=lead(shown.lifetime, settings.refresh.ahead) if shown else 0.0,
-        window=_window(held, settings, ahead) if held else None,
+        window=_window(current, settings, ahead) if current else None,
         refreshed_at=last.expires_at - last.lifetime + last.duration + ahead if last else None,
         next_at=next_at + ahead if next_at is not None else None,
-        granted=_granted(held) if held else None,
+        granted=_granted(current) if current else None,
         handed_out=history.handed_out,
         handed_out_at=history.handed_out_at + ahead if history.handed_out else None,
         sinks=tuple(_sink(sources.history, state.name, sink.path, ahead) for sink in settings.sinks),
@@ -174,22 +177,22 @@ def _sink(history: History, token: str, file: str, ahead: float) -> SinkStatus:
     )
 
 
-def _granted(held: Token) -> tuple[str, ...]:
-    """Not what holds the token itself, however that came there."""
-    return tuple(scope for scope in held.scope[:LONGEST_SCOPE].split() if held.access_token not in scope)
+def _granted(current: Token) -> tuple[str, ...]:
+    """The granted scopes, without any that contains the token itself."""
+    return tuple(scope for scope in current.scope[:LONGEST_SCOPE].split() if current.access_token not in scope)
 
 
-def _standing(state: TokenState, held: Token | None, last: Refreshed | None) -> Standing:
-    if held:
-        return Standing.FAILING if state.failure else Standing.GOOD
+def _standing(state: TokenState, current: Token | None, last: Refreshed | None) -> TokenStanding:
+    if current:
+        return TokenStanding.FAILING if state.failure else TokenStanding.GOOD
     if last:
-        return Standing.EXPIRED
-    return Standing.STARTING if state.code == STARTING.reason else Standing.MISSING
+        return TokenStanding.EXPIRED
+    return TokenStanding.STARTING if state.code == STARTING.reason else TokenStanding.MISSING
 
 
-def _window(held: Token, settings: TokenSettings, ahead: float) -> tuple[float, float]:
-    """When the refresh of `held` may be due: the bounds of what was drawn from."""
-    earliest, latest = (refresh_at(held, settings.refresh.ahead, draw) for draw in (1.0, 0.0))
+def _window(current: Token, settings: TokenSettings, ahead: float) -> tuple[float, float]:
+    """The earliest and latest time at which the refresh of `current` may be due."""
+    earliest, latest = (refresh_at(current, settings.refresh.ahead, draw) for draw in (1.0, 0.0))
     return earliest + ahead, latest + ahead
 
 

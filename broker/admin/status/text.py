@@ -1,16 +1,16 @@
-"""A snapshot as plain text, for curl."""
+"""Renders a snapshot as plain text."""
 
 import platform
 from collections.abc import Iterator
 
 from broker import __version__
 from broker.admin.status import sentences
-from broker.admin.status.snapshot import ClientStatus, Snapshot, Standing, TokenStatus
+from broker.admin.status.snapshot import ClientStatus, Snapshot, TokenStanding, TokenStatus
 from broker.admin.status.words import address, clock, printable, rfc3339, scopes, span
 
 
 def render(seen: Snapshot) -> str:
-    """The headline, then a paragraph for each token in trouble and a line for each that is not, then the clients."""
+    """The headline, the tokens (a paragraph for each that fails, a line for the others), then the clients."""
     level, headline = sentences.headline(seen)
     lines = [f"{sentences.SYMBOLS[level]} {headline} ({sentences.readiness(seen)})"]
     lines += [f"{sentences.SYMBOLS[level]} {notice}" for level, notice in sentences.notices(seen)]
@@ -26,13 +26,13 @@ def render(seen: Snapshot) -> str:
 
 def _token(token: TokenStatus, at: float) -> Iterator[str]:
     left, by_the_clock = sentences.expiry(token, at)
-    parts = [] if token.standing is Standing.EXPIRED else [token.standing.value]
+    parts = [] if token.standing is TokenStanding.EXPIRED else [token.standing.value]
     parts += [f"{left} ({by_the_clock})" if by_the_clock else left, sentences.rhythm(token, at)]
     yield f"{token.name}: {', '.join(parts)}" + ("" if token.settings.required else ", not required")
     if token.failure:
         yield f"  {token.failure.reason}: {sentences.trouble(token, at)}"
-        said = {"cause": token.failure.cause, "fix": token.failure.fix, "said": token.failure.words}
-        yield from (f"  {title}: {printable(text)}" for title, text in said.items() if text)
+        explanation = {"cause": token.failure.cause, "fix": token.failure.fix, "said": token.failure.words}
+        yield from (f"  {title}: {printable(text)}" for title, text in explanation.items() if text)
     if missing := scopes(token)[1]:
         yield f"  not granted: {' '.join(map(printable, missing))}"
     for sink in token.sinks:
@@ -48,7 +48,7 @@ def _client(client: ClientStatus, at: float) -> Iterator[str]:
         line = f"  {printable(key.state.file)}: {sentences.key(client, key, at)}"
         if signer := key.state.signer:
             line += f", kid {printable(signer.kid) if signer.kid else 'none'}, thumbprint {signer.thumbprint}"
-            line += f", {told}" if (told := sentences.certificate(key, at)) else ""
+            line += f", {expiry}" if (expiry := sentences.certificate(key, at)) else ""
         yield line
         if key.state.refusal:
             when = f" at {clock(key.refused_at, at)}" if key.refused_at is not None else ""

@@ -1,4 +1,4 @@
-"""Times, names and other people's texts as people read them. No HTML here."""
+"""Formats times, names and external texts for people. No HTML."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -11,14 +11,14 @@ from broker.core.words import clean, one_line
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-#: Names in a sentence; the rest is counted.
+#: Most names in a sentence; the rest is counted.
 MOST_NAMES: Final = 3
-#: Scopes that were not asked for: a server may grant any number.
+#: Most unrequested scopes to show: a server may grant any number.
 MOST_EXTRA_SCOPES: Final = 12
 
 
 def span(seconds: float) -> str:
-    """How long, in at most two units: `42 s`, `41 min`, `3 h 12 min`, `4 d 6 h`."""
+    """A duration in at most two units: `42 s`, `41 min`, `3 h 12 min`, `4 d 6 h`."""
     whole = int(seconds)
     if whole < 2 * MINUTE:
         return f"{whole} s"
@@ -30,12 +30,12 @@ def span(seconds: float) -> str:
 
 
 def ago(moment: float, at: float) -> str:
-    """`moment`, which has passed, from `at`."""
+    """How long before `at` the past `moment` was."""
     return f"{span(at - moment)} ago" if at - moment >= 1 else "just now"
 
 
 def clock(moment: float, at: float) -> str:
-    """`14:03:12 UTC`, with the date when that is not the day of `at`."""
+    """`14:03:12 UTC`, with the date if it is not the day of `at`."""
     time = f"{_time(moment)} UTC"
     if moment // DAY == at // DAY:
         return time
@@ -45,19 +45,19 @@ def clock(moment: float, at: float) -> str:
 
 
 def rfc3339(moment: float) -> str:
-    """For machines: `2026-11-23T14:03:12Z`."""
+    """Epoch seconds in RFC 3339 format: `2026-11-23T14:03:12Z`."""
     return f"{_date(moment // DAY)}T{_time(moment)}Z"
 
 
 def _time(moment: float) -> str:
-    # Arithmetic, since a page of 200 tokens tells the time two thousand times.
+    # Arithmetic is faster than datetime; a page of 200 tokens formats 2000 times.
     second = int(moment) % DAY
     return f"{second // HOUR:02}:{second // MINUTE % 60:02}:{second % 60:02}"
 
 
 @lru_cache(maxsize=16)
 def _date(day: float) -> date:
-    """The date that is so many days after the epoch."""
+    """The date `day` days after the epoch."""
     return date(1970, 1, 1) + timedelta(days=day)
 
 
@@ -79,7 +79,7 @@ def printable(text: str) -> str:
 
 
 def address(url: str) -> str:
-    """A URL, or what stands in its place, without what may be secret in one: user, password, query."""
+    """A URL without user, password, query and fragment, which may be secret; also for malformed URLs."""
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
@@ -89,19 +89,19 @@ def address(url: str) -> str:
 
 
 def scopes(token: TokenStatus) -> tuple[list[str], list[str], list[str], int]:
-    """Asked for and granted; asked for in vain; granted beyond that; how many more of those are not shown.
+    """Scopes that were granted, denied, and granted without request; and how many of the last are not shown.
 
-    A server that puts a secret of ours there is not quoted.
+    Scopes that contain a secret are never shown.
     """
-    asked = token.settings.scopes
+    requested = token.settings.scopes
     if token.granted is None:
-        return list(asked), [], [], 0
+        return list(requested), [], [], 0
     granted = set(token.granted)
-    extra = [scope for scope in dict.fromkeys(token.granted) if scope not in asked]
+    extra = [scope for scope in dict.fromkeys(token.granted) if scope not in requested]
     shown = [scope for scope in extra[:MOST_EXTRA_SCOPES] if clean(scope) == scope]
     return (
-        [scope for scope in asked if scope in granted],
-        [scope for scope in asked if scope not in granted],
+        [scope for scope in requested if scope in granted],
+        [scope for scope in requested if scope not in granted],
         shown,
         len(extra) - len(shown),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from broker.admin.status import sentences
-from broker.admin.status.snapshot import Standing
+from broker.admin.status.snapshot import TokenStanding
 from broker.core.errors import KeyFileError, NetworkError, RefusalError
 from broker.core.events import (
     ClockMeasured,
@@ -120,7 +120,7 @@ def test_a_token_that_ran_out_while_the_machine_slept_is_explained() -> None:
     scene.hold("users-api", age=0, lifetime=60)
     scene.time += 3600
     token = scene.seen().tokens[0]
-    assert token.standing is Standing.EXPIRED
+    assert token.standing is TokenStanding.EXPIRED
     assert sentences.trouble(token, scene.seen().at) == sentences.ASLEEP
     assert sentences.expiry(token, scene.seen().at)[0] == "expired 59 min ago"
 
