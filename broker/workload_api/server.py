@@ -17,7 +17,7 @@ from broker.workload_api.first_token import FirstToken
 from broker.workload_api.forced import ForcedRefresh, WaiterLimit
 from broker.workload_api.guard import Guard
 from broker.workload_api.head import Head
-from broker.workload_api.oauth.token_endpoint import TokenEndpoint
+from broker.workload_api.oauth.token_endpoint import LocalTokenEndpoint
 from broker.workload_api.proofs import ProofPolicy, Proofs
 from broker.workload_api.response_cache import Decision, ResponseCache
 from broker.workload_api.routes import DEFAULT, OAUTH, OAUTH_METADATA, OTHER, ROUTES, TOKEN, Route, match
@@ -70,9 +70,9 @@ class Handout:
         forced = ForcedRefresh(refreshers, store, waiters, fetch_timeouts=fetch_timeouts, now=now, observe=observe)
         proofs = Proofs(proof_policies, now=now)
         self._v1 = V1(served_tokens, store, callers, forced, proofs, observe=observe)
-        self._oauth: TokenEndpoint | None = None
+        self._oauth: LocalTokenEndpoint | None = None
         if api.token_endpoint != "off":  # noqa: S105 - a word of the configuration
-            self._oauth = TokenEndpoint(api.token_endpoint, tokens, served_tokens, callers, observe=observe)
+            self._oauth = LocalTokenEndpoint(api.token_endpoint, tokens, served_tokens, callers, observe=observe)
         paths = [path for path in ROUTES if path.startswith("/v1/") or (self._oauth and path.startswith("/"))]
         self._not_found = Problem(404, "not_found", f"The workload API has: {' '.join(paths)}")
         self._now = now

@@ -25,7 +25,7 @@ from broker.workload_api.first_token import FirstToken
 from broker.workload_api.forced import WaiterLimit
 from broker.workload_api.head import Head
 from broker.workload_api.oauth import token_endpoint
-from broker.workload_api.oauth.token_endpoint import FORM, TokenEndpoint, parse_request
+from broker.workload_api.oauth.token_endpoint import FORM, LocalTokenEndpoint, parse_request
 from broker.workload_api.tokens import Tokens
 
 EPOCH = 1_800_000_000.0
@@ -91,7 +91,7 @@ class Endpoint:
             now=now,
             wall=lambda: EPOCH,
         )
-        self.endpoint = TokenEndpoint(mode, self.settings, tokens, self.callers, observe=self.told.append)
+        self.endpoint = LocalTokenEndpoint(mode, self.settings, tokens, self.callers, observe=self.told.append)
 
     async def start(self) -> "Endpoint":
         await self.callers.load()

@@ -125,7 +125,7 @@ def _credentials(head: Head, parameters: Mapping[str, str]) -> tuple[str | None,
     return client_id or unquote_plus(user) or None, tuple(dict.fromkeys((secret, unquote_plus(secret))))
 
 
-class TokenEndpoint:
+class LocalTokenEndpoint:
     """Answers OAuth token requests. `Handout` has checked the head before, except for `head.forwarded`.
 
     `mode`: the value of `api.token_endpoint`; not used with `off`.
