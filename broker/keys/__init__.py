@@ -1,8 +1,8 @@
-"""Key files that may change under us -> signers.
+"""Key files, re-read when they change -> signers.
 
-`files` reads what one entry of `private_keys` names, all of it from one moment; `parse` (with `pem`, `jwk` and
-`accounts`) makes a private key of the bytes, `certificate` a thumbprint; `algorithms` says what it signs with; `local`
-seals it behind the `signer` seam, once it has proved that it signs. `loading` is these in a row, `fallback` what
-becomes of the key before, and `watch` keeps looking whether the files have changed, in threads of `aside`. `generate`
-makes new keys, `publish` the set that others know them by.
+`files` reads a consistent snapshot of the files that one entry of `private_keys` names. `parse` (with `pem`, `jwk` and
+`accounts`) turns the bytes into a private key, `certificate` computes a certificate's thumbprint, and `algorithms`
+chooses the JWS algorithm. `local` proves that the key signs and hides it behind the `signer` seam. `loading` runs these
+steps in order, `rotation` keeps the previous key as a fallback, and `watch` polls the files in the threads of
+`daemon_threads`. `generate` creates keys; `publish` builds the JWKS to register with a server.
 """

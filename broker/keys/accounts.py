@@ -1,4 +1,4 @@
-"""The key files that Google and Zitadel hand out: JSON around a PEM, with the key's id and whose it is."""
+"""The key files that Google and Zitadel hand out: JSON around a PEM, with the key id and the client it belongs to."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from broker.keys.private import Holder, PrivateKey, UnusableError, is_kid, kid_i
 
 
 class Form(Struct, frozen=True):
-    """Under which names a provider's file has the PEM, the key id, and the client that it belongs to."""
+    """The member names a provider's key file uses for the PEM, the key id and the client."""
 
     provider: str
     key: str
@@ -18,24 +18,24 @@ class Form(Struct, frozen=True):
     holder: str
 
 
-#: By the member `type`.
+#: Keyed by the file's member `type`.
 FORMS = {
     "service_account": Form("Google", "private_key", "private_key_id", "client_email"),
     "serviceaccount": Form("Zitadel", "key", "keyId", "userId"),
     "application": Form("Zitadel", "key", "keyId", "clientId"),
 }
-#: Google's other credentials (google-auth, `_default.py`).
+#: Google credentials without a private key (google-auth, `_default.py`).
 NOT_KEYS = ("authorized_user", "external_account", "external_account_authorized_user", "impersonated_service_account")
 
 
 def is_account(members: Mapping[str, object]) -> bool:
-    """Whether the JSON object is such a file; a JWK has `kty` instead."""
+    """Whether the JSON object is a provider's key file rather than a JWK, which has `kty`."""
     kind = members.get("type")
     return "kty" not in members and isinstance(kind, str) and kind in {*FORMS, *NOT_KEYS}
 
 
 def parse_account(members: Mapping[str, object], passphrase: bytes | None) -> PrivateKey:
-    """The key in it, with `kid` and `holder`. Raises UnusableError."""
+    """Return the file's private key with its `kid` and `holder`. Raises UnusableError."""
     form = FORMS.get(str(members["type"]))
     if form is None:
         raise UnusableError(

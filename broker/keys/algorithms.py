@@ -1,10 +1,10 @@
-"""Which JWS algorithm a key signs with (RFC 7518 section 3.1, RFC 8037 section 3.1)."""
+"""The choice of a key's JWS algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1)."""
 
 from collections.abc import Sequence
 
 from broker.keys.private import PrivateKey, PublicKey, UnusableError
 
-#: What fits a kind of key, the most widely accepted first: some servers refuse RFC 9864's name `Ed25519`.
+#: Algorithms by kind of key, the most widely accepted first: some servers reject RFC 9864's name `Ed25519`.
 FITTING = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     "P-256": ("ES256",),
@@ -15,9 +15,10 @@ FITTING = {
 
 
 def choose(key: PrivateKey | PublicKey, *, configured: str | None, allowed: Sequence[str], provider: str) -> str:
-    """The configured algorithm; else the JWK's own if the provider takes it; else the first it takes that fits.
+    """Return the configured algorithm, else the JWK's own `alg` if allowed, else the first allowed one that fits.
 
-    `allowed` is what `provider` takes, in order of preference; empty: anything. Raises UnusableError.
+    `allowed` lists the algorithms that `provider` accepts, in order of preference; empty means any. Raises
+    UnusableError.
     """
     fitting = FITTING[key.kind]
     allowed = allowed or fitting

@@ -1,4 +1,4 @@
-"""X.509 certificates: for servers that know a key by its certificate's thumbprint, as Microsoft Entra ID does."""
+"""X.509 certificates: for servers that identify a key by its certificate's thumbprint, such as Microsoft Entra ID."""
 
 import base64
 import binascii
@@ -14,35 +14,34 @@ from broker.keys.pem import BLOCK
 from broker.keys.private import NativePublic, UnusableError
 
 DAY = 86400.0
-#: A person may need weeks to have one issued and registered; a machine renews when a third of its life is left, as
-#: cert-manager does, and is given some time for that. So: a month ahead, or a quarter of the life if that is shorter.
+#: Issuing and registering a certificate by hand can take weeks: warn a month ahead. cert-manager renews when a third of
+#: the lifetime is left: warn about short-lived certificates only when a quarter is left.
 WARN_AHEAD = 30 * DAY
 WARN_SHARE = 0.25
 DAMAGED = "holds a certificate that cannot be read; export it again"
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
-    """What is needed of a certificate. Its validity is in epoch seconds of the clock on the wall.
-
-    `x5t` is the SHA-256 of its DER in base64url without padding (RFC 7515 section 4.1.8).
-    """
+    """A certificate's thumbprint and validity."""
 
     x5t: str
+    """SHA-256 of the DER in base64url without padding: `x5t#S256` (RFC 7515 section 4.1.8)."""
     not_before: float
+    """Wall clock, epoch seconds."""
     not_after: float
+    """Wall clock, epoch seconds."""
 
     def days_left(self, wall: float) -> int | None:
-        """Whole days until it expires, negative afterwards, once that is worth telling; `None` before."""
+        """Whole days until expiry, negative once expired; `None` while it is too early for a warning."""
         ahead = min(WARN_AHEAD, WARN_SHARE * (self.not_after - self.not_before))
         left = self.not_after - wall
         return math.floor(left / DAY) if left < ahead else None
 
 
 def parse_certificate(content: bytes, public: NativePublic, *, key_file: str) -> Certificate:
-    """The first certificate in the PEM `content`, which has to be that of the key in `key_file`.
+    """Return the first certificate in the PEM `content`, which must belong to the key in `key_file`.
 
-    What follows it, the chain up to its issuer, is left alone, and so is whether it is valid now: the server decides.
-    Raises UnusableError.
+    Neither the rest of the chain nor the validity period is checked: the server decides. Raises UnusableError.
     """
     ders = _ders(content)
     found, holder = _read(ders[0])
@@ -54,7 +53,7 @@ def parse_certificate(content: bytes, public: NativePublic, *, key_file: str) ->
 
 
 def _ders(content: bytes) -> Sequence[bytes]:
-    r"""As in `pem`: blocks may be indented, stand beside others, and have the two characters `\n` for line ends."""
+    r"""The DER of each certificate block. As in `pem`, blocks may be indented or have a literal `\n` for line ends."""
     text = content.decode("ascii", "replace").replace("\\r", "").replace("\\n", "\n")
     blocks = [match for match in BLOCK.finditer(text) if match[1] == "CERTIFICATE"]
     if not blocks:
@@ -69,7 +68,7 @@ def _ders(content: bytes) -> Sequence[bytes]:
 
 
 def _read(der: bytes) -> tuple[Certificate, object]:
-    """The certificate and its public key."""
+    """Return the certificate and its public key. Raises UnusableError."""
     try:
         found = load_der_x509_certificate(der)
         start, end = found.not_valid_before_utc, found.not_valid_after_utc

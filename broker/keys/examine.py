@@ -1,4 +1,4 @@
-"""The full check of an RSA key, which costs too much for a daemon and not too much for `token-broker check`."""
+"""The full check of an RSA key: too slow for the daemon, fast enough for `token-broker check`."""
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -8,11 +8,10 @@ from broker.keys.parse import parse
 
 
 def is_sound(entry: KeySettings) -> bool:
-    """Whether the numbers of the key in `entry` belong together, as far as OpenSSL can tell.
+    """Whether OpenSSL finds the numbers of the key in `entry` consistent; always true for elliptic curves.
 
-    The one signature that a key makes before it is used (`local.seal`) does not find what OpenSSL works around, such as
-    a wrong prime. Of an elliptic curve there is nothing more to check. Blocks for 41 ms (2048 bits) to 290 ms (4096).
-    Raises KeyFileError and UnusableError.
+    The trial signature of `local.seal` misses errors that OpenSSL works around, such as a wrong prime. Blocks for 41 ms
+    (2048 bits) to 290 ms (4096 bits). Raises KeyFileError and UnusableError.
     """
     content = read(entry)
     native = parse(content.key, kid=content.kid, passphrase=content.passphrase).native

@@ -1,4 +1,4 @@
-"""What one entry of `private_keys` names, read from one moment: the key, its id, its passphrase, its certificate."""
+"""A consistent snapshot of the files of one `private_keys` entry: key, key id, passphrase, certificate."""
 
 import hashlib
 import os
@@ -12,16 +12,16 @@ from broker.files import small_files
 from broker.keys.private import is_kid
 
 MAX_BYTES = 1 << 16
-#: Looks in a row that may find the files changed under us before the next poll has to try.
+#: Attempts in a row at a consistent read; after that the next poll tries again.
 MAX_READS = 5
 
-#: Equal while nobody wrote: device, inode, size, times of each file, symlinks followed; or why there is none.
+#: Device, inode, size and times of each file, symlinks followed, or the error. Equal while the files are unchanged.
 Stamp = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """The files of one entry, all of the same moment. `digest` tells contents apart, and nothing else about them."""
+    """The contents of one entry's files, read together. `digest` identifies the contents without revealing them."""
 
     key: bytes = field(repr=False)
     kid: str | None
@@ -31,15 +31,15 @@ class Content:
 
 
 def stamp(entry: KeySettings) -> Stamp:
-    """What changes when one of the entry's files does; costs some five microseconds a file. Never raises."""
+    """Return a value that changes when one of the entry's files does; about 5 µs a file. Never raises."""
     return tuple(_stamp(path) for path in paths(entry))
 
 
 def read(entry: KeySettings) -> Content:
     """Read the entry's files. Raises KeyFileError with a sentence that names the file.
 
-    Kubernetes swaps the symlink `..data` of the whole directory at once: files that are stamped differently before and
-    after may be of two versions, a key with another's id, and are read again.
+    Kubernetes updates a volume by swapping its `..data` symlink. If the stamps differ before and after reading, the
+    contents may mix two versions (one key, another key's id), and the files are read again.
     """
     for _ in range(MAX_READS):
         before = stamp(entry)
@@ -47,7 +47,7 @@ def read(entry: KeySettings) -> Content:
         try:
             contents = [_read(path) for path in paths(entry)]
         except KeyFileError as error:
-            failure = str(error)  # perhaps only because the old version's directory has just gone
+            failure = str(error)  # the old version's directory may just have been removed
         if stamp(entry) == before:
             if failure is not None:
                 raise KeyFileError(failure)
@@ -56,7 +56,7 @@ def read(entry: KeySettings) -> Content:
 
 
 def paths(entry: KeySettings) -> Iterator[str]:
-    """All that it names, the key itself first."""
+    """Yield the paths of the entry's files, the key first."""
     yield entry.file
     for path in (entry.kid_file, entry.passphrase_file, entry.certificate_file):
         if path is not None:
@@ -111,7 +111,7 @@ def _content(entry: KeySettings, contents: list[bytes]) -> Content:
 
 
 def _kid(entry: KeySettings, content: bytes) -> str:
-    """Never shown here: a kid_file that is no such thing may be a secret."""
+    """Return the key id. Error texts omit the content: a wrong file may hold a secret."""
     try:
         kid = content.decode("utf-8-sig").strip()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""New keys: pairs for `keygen` and for the embedded server's clients, and keys of our own that nobody ever sees."""
+"""Key generation: pairs for `keygen` and the embedded server's clients, and ephemeral proof keys."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,24 +15,24 @@ from broker.keys.private import CURVES, Native, PrivateKey
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A private key that nobody has seen yet, with its public half as a JWK (RFC 7517)."""
+    """A new private key, with its public half as a JWK (RFC 7517)."""
 
     public_jwk: dict[str, Any]
     _key: RSAKey | ECKey | OKPKey = field(repr=False)
 
     @property
     def private_jwk(self) -> dict[str, Any]:
-        """The whole key, under the same `kid` and `alg`."""
+        """The private key as a JWK, with the same `kid` and `alg`."""
         return self.public_jwk | self._key.as_dict(private=True)
 
     @property
     def private_pem(self) -> str:
-        """The whole key as PKCS#8, which has no place for a `kid`."""
+        """The private key as PKCS#8 PEM, which cannot carry a `kid`."""
         return self._key.as_pem(private=True).decode()
 
 
 def generate(algorithm: str, *, bits: int = 2048, kid: str | None = None) -> KeyPair:
-    """A new key for `algorithm`; `bits` counts for RSA only. Its `kid` is the RFC 7638 thumbprint unless given."""
+    """Generate a key for `algorithm`; `bits` applies to RSA only. `kid` defaults to the RFC 7638 thumbprint."""
     kind = _kind(algorithm)
     key: RSAKey | ECKey | OKPKey
     if kind == "RSA":
@@ -46,10 +46,9 @@ def generate(algorithm: str, *, bits: int = 2048, kid: str | None = None) -> Key
 
 
 def proof_signer(algorithm: str) -> LocalSigner:
-    """A new key for proofs of possession (RFC 9449), sealed from the start: it is in no file, and nothing exports it.
+    """Generate a key for DPoP proofs (RFC 9449). It is never written to a file and cannot be exported.
 
-    An RSA key takes some 30 ms, now and then 100: make it in a thread, where it holds up nobody, for OpenSSL looks for
-    its primes without the GIL.
+    An RSA key takes about 30 ms, sometimes 100 ms: call this in a thread. OpenSSL searches for primes without the GIL.
     """
     native = _native(_kind(algorithm))
     return seal(PrivateKey(native=native, public=native.public_key()), algorithm=algorithm, kid=None)

@@ -1,4 +1,4 @@
-"""JWK and JWKS (RFC 7517, RFC 7518 section 6, RFC 8037) -> private key, or public ones."""
+"""JWK and JWKS (RFC 7517, RFC 7518 section 6, RFC 8037) -> private key or public keys."""
 
 import base64
 import binascii
@@ -37,7 +37,7 @@ Jwk = Mapping[str, Any]
 
 
 def parse_jwk(jwk: Jwk) -> PrivateKey:
-    """The private signing key that `jwk` is. Raises UnusableError."""
+    """Return the private signing key in `jwk`. Raises UnusableError."""
     _check_purpose(jwk)
     if "d" not in jwk:
         raise UnusableError("holds a public key only (it has no member d); name the file with the private key")
@@ -48,7 +48,7 @@ def parse_jwk(jwk: Jwk) -> PrivateKey:
 
 
 def parse_public_jwk(jwk: Jwk) -> PublicKey:
-    """The public half of the signing key that `jwk` is; a private one has no place here. Raises UnusableError."""
+    """Return the public signing key in `jwk`, which must not be a private key. Raises UnusableError."""
     _check_purpose(jwk, operation="verify")
     with suppress(ValueError):
         return PublicKey(public=_public(jwk), kid=kid_in(jwk, "kid"), alg=jwk.get("alg"))
@@ -56,7 +56,7 @@ def parse_public_jwk(jwk: Jwk) -> PublicKey:
 
 
 def jwks_in(members: Jwk) -> list[Jwk]:
-    """The keys of a JWKS (RFC 7517 section 5). Raises UnusableError."""
+    """Return the members of a JWKS (RFC 7517 section 5). Raises UnusableError."""
     keys = members["keys"]
     if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
         raise UnusableError('is no JWKS: its member "keys" must be a list of JWKs')
@@ -64,7 +64,7 @@ def jwks_in(members: Jwk) -> list[Jwk]:
 
 
 def parse_jwks(jwks: Jwk, kid: str | None) -> PrivateKey:
-    """The key called `kid`, or, when it has no name in the set or `kid` is None, the only private signing key.
+    """Return the key with the given `kid`; if the set does not name it or `kid` is None, its only private signing key.
 
     Raises UnusableError.
     """
@@ -92,7 +92,7 @@ def _check_purpose(jwk: Jwk, operation: str = "sign") -> None:
             pass
         case _:
             raise UnusableError(f'is JSON but no JWK: its member "kty" must be RSA, EC or OKP, for {SUPPORTED}')
-    # A member that is null says as little as one that is absent.
+    # A member that is null counts as absent.
     use, operations, alg = jwk.get("use"), jwk.get("key_ops"), jwk.get("alg")
     if use is not None and use != "sig":
         raise UnusableError('holds a key that is not for signing ("use" is not "sig"); name the signing key')
@@ -113,7 +113,7 @@ def _signs(jwk: Jwk) -> bool:
 
 
 def _numbers(jwk: Jwk) -> tuple[Native, NativePublic]:
-    """Raises ValueError for numbers that do not belong together, as far as the libraries look."""
+    """Raises ValueError for inconsistent numbers, as far as the libraries check them."""
     if jwk["kty"] == "RSA":
         return _rsa(jwk)
     public = _public(jwk)
@@ -144,7 +144,7 @@ def _rsa(jwk: Jwk) -> tuple[Native, NativePublic]:
     public = _rsa_public(jwk)
     p, q, dp, dq, qi = (_integer(jwk, name) for name in PRIMES)
     private = RSAPrivateNumbers(p, q, _integer(jwk, "d"), dp, dq, qi, public)
-    # Unchecked as in `pem`.
+    # Validation is skipped for its cost, see `pem`.
     return private.private_key(unsafe_skip_rsa_key_validation=True), public.public_key()
 
 
@@ -159,7 +159,7 @@ def _integer(jwk: Jwk, name: str) -> int:
 
 
 def _octets(jwk: Jwk, name: str) -> bytes:
-    """Tolerates what copying from a console or another encoder leaves: white space and padding."""
+    """Decode the member `name`, tolerating white space and padding. Raises UnusableError."""
     value = jwk.get(name)
     if not isinstance(value, str):
         raise UnusableError(f'is no whole JWK: its member "{name}" is missing or no string')

@@ -1,4 +1,4 @@
-"""One entry of `private_keys`, read and tried -> a signer, or the sentence why there is none."""
+"""One entry of `private_keys` -> a signer that has proved to sign, or the reason for refusing it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ UNFORESEEN = "cannot be used: it is damaged in a way that was not foreseen; make
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """What a reading came to: a signer, or the sentence why not; neither when `digest` was refused before."""
+    """The result of a read: a signer or a refusal; neither when `digest` is known to be refused."""
 
     stamp: Stamp
     digest: bytes | None = None
@@ -26,20 +26,19 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 class Loader(Struct, frozen=True, kw_only=True):
-    """Reads the key files of one client, and says what is accepted of them.
-
-    `algorithms` is what `provider` takes, in order of preference; empty: anything. `client_id` is compared with whose
-    key it is, where a file says so; `None`: not.
-    """
+    """Loads the key files of one client."""
 
     provider: str
     algorithms: Sequence[str]
+    """The algorithms that `provider` accepts, in order of preference; empty means any."""
     client_id: str | None
+    """Must equal the client that a key file names, if it names one; `None` skips the check."""
 
     def find(self, settings: KeySettings, known: Mapping[bytes | None, LocalSigner | None]) -> Found:
-        """Read, parse and try one entry, unless its content is `known`. Off the loop.
+        """Read and parse one entry and make a trial signature, unless the content's digest is in `known`.
 
-        Deriving an encrypted key's key holds the GIL, though, some 100 ms for a million rounds: once a content.
+        Blocks: call it off the event loop. Decrypting a key holds the GIL, about 100 ms for a million rounds, once
+        for each new content.
         """
         looks = stamp(settings)
         digest = None
@@ -52,8 +51,8 @@ class Loader(Struct, frozen=True, kw_only=True):
         except UnusableError as error:
             return Found(stamp=looks, digest=digest, refusal=f"{settings.file} {error}")
         except BaseException as error:
-            # Whatever it is, and a panic in Rust is no Exception: a file must not cost the key that is in use. Without
-            # its text, which might hold a piece of the file.
+            # A bad file must never cost the key in use, and a Rust panic is not an Exception. The error's text is
+            # dropped because it may quote the file.
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             return Found(stamp=looks, digest=digest, refusal=f"{settings.file} {UNFORESEEN}")

@@ -1,4 +1,4 @@
-"""A private key of this process behind the `signer` seam."""
+"""`signer.Signer` for a private key in this process."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,15 +20,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Key = RSAKey | ECKey | OKPKey
 
-#: RSA signatures take the cube of the size: 0.7 ms at 2048 bits, 5 ms at 4096. Above this they leave the event loop.
+#: RSA signing time grows with the cube of the size: 0.7 ms at 2048 bits, 5 ms at 4096. Larger keys sign in a thread.
 MAX_INLINE_BITS = 2048
 
 
 class Sealed:
-    """A private key that signs and tells its public half, and has no way to tell more.
+    """A private key that signs and returns its public half, and cannot be exported.
 
-    Registered with the abstract classes of cryptography, as its own native keys are, so that joserfc takes it for one:
-    handed a native key, joserfc writes d, p and q into a dict at the first use.
+    Its subclasses are registered with cryptography's abstract classes so that joserfc accepts them: with a native key,
+    joserfc copies d, p and q into a dict at the first use.
     """
 
     __slots__ = ("_native",)
@@ -36,8 +36,8 @@ class Sealed:
     def __init__(self, native: Native) -> None:
         self._native = native
 
-    def sign(self, *args: Any) -> bytes:  # noqa: ANN401 - each kind of key has its own
-        """As the native key does."""
+    def sign(self, *args: Any) -> bytes:  # noqa: ANN401 - each kind of key has its own arguments
+        """Sign with the native key; the arguments depend on the kind of key."""
         sign = cast("Callable[..., bytes]", self._native.sign)
         return sign(*args)
 
@@ -48,7 +48,7 @@ class Sealed:
 
 @RSAPrivateKey.register
 class SealedRSA(Sealed):
-    """Signs RS256 and its kin."""
+    """Signs RS* and PS*."""
 
     __slots__ = ()
 
@@ -62,7 +62,7 @@ class SealedEd25519(Sealed):
 
 @EllipticCurvePrivateKey.register
 class SealedEC(Sealed):
-    """Signs ES256 and its kin; joserfc asks for the curve."""
+    """Signs ES*; joserfc reads the curve."""
 
     __slots__ = ()
 
@@ -83,7 +83,7 @@ KINDS: dict[str, tuple[Callable[[Native], Sealed], type[Key]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LocalSigner:
-    """`signer.Signer` of a key in memory. Made by `seal`."""
+    """`signer.Signer` for a key in memory. Built by `seal`."""
 
     kid: str | None
     algorithm: str
@@ -95,21 +95,21 @@ class LocalSigner:
 
     @property
     def x5t(self) -> str | None:
-        """The thumbprint of the key's certificate, if it was configured with one."""
+        """The thumbprint of the configured certificate, if any."""
         return self.certificate.x5t if self.certificate else None
 
     async def sign(self, make: Callable[Concatenate[Any, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run `make(key, *args, **kwargs)`; in a thread when the loop would notice."""
+        """Run `make(key, *args, **kwargs)`; in a thread if signing would block the event loop."""
         if self.inline:
             return make(self._key, *args, **kwargs)
         return await asyncio.to_thread(make, self._key, *args, **kwargs)
 
 
 def seal(key: PrivateKey, *, algorithm: str, kid: str | None, certificate: Certificate | None = None) -> LocalSigner:
-    """The signer of `key`, after one signature that its public half has verified.
+    """Return a signer for `key` after verifying a trial signature with its public half.
 
-    That signature is the only check that an RSA key gets (see `pem`): it finds numbers that sign nothing valid, not
-    those that OpenSSL works around. Raises UnusableError.
+    This is the only check of an RSA key (see `pem`): it detects a key whose signatures do not verify, but not errors
+    that OpenSSL works around. Raises UnusableError.
     """
     sealed, kind = KINDS[key.kind]
     jwk = public_jwk(key, algorithm=algorithm, kid=kid)
@@ -128,7 +128,7 @@ def seal(key: PrivateKey, *, algorithm: str, kid: str | None, certificate: Certi
 
 
 def public_jwk(key: PrivateKey | PublicKey, *, algorithm: str, kid: str | None) -> dict[str, str]:
-    """The public half as a JWK (RFC 7517), in the order in which people know it."""
+    """The public half as a JWK (RFC 7517), members in the customary order."""
     kind = KINDS[key.kind][1]
     jwk = {"kty": kind.key_type, "use": "sig", "alg": algorithm} | ({} if kid is None else {"kid": kid})
     members = kind(cast("Any", key.public), None).as_dict()

@@ -1,4 +1,4 @@
-"""Bytes -> private key, or public ones, whichever of the accepted forms they are in."""
+"""Bytes in any accepted form -> private key or public keys."""
 
 import base64
 import binascii
@@ -18,9 +18,9 @@ STARTS = (b"-----BEGIN", b"{")
 
 
 def parse(content: bytes, *, kid: str | None = None, passphrase: bytes | None = None) -> PrivateKey:
-    """The private signing key in `content`: PEM, JWK, JWKS (of which `kid` picks one), a key file of Google or Zitadel.
+    """Return the private signing key in `content`: PEM, JWK, JWKS (`kid` selects), or a Google or Zitadel key file.
 
-    Any of them may be in base64. Raises UnusableError.
+    Each form may be wrapped in base64. Raises UnusableError.
     """
     text = _text(content)
     if not text:
@@ -40,9 +40,9 @@ def parse(content: bytes, *, kid: str | None = None, passphrase: bytes | None = 
 
 
 def parse_public(content: bytes) -> list[PublicKey]:
-    """The public halves of what `content` holds: a JWK or JWKS, private or public, a key file of Google or Zitadel.
+    """Return the public keys in `content`: a JWK or JWKS, private or public, or a Google or Zitadel key file.
 
-    Each has a `kid`: without, a set could not tell them apart, and no PEM can have one. Raises UnusableError.
+    Each must have a `kid` to be distinct in a set, which excludes PEM. Raises UnusableError.
     """
     text = _text(content)
     if not text.startswith("{"):
@@ -74,7 +74,7 @@ def _text(content: bytes) -> str:
 
 def _members(text: str) -> dict[str, object]:
     try:
-        # An object, for it starts like one.
+        # The text starts with `{`, so valid JSON is an object.
         members: dict[str, object] = json.loads(text)
     except (ValueError, RecursionError):
         pass
@@ -84,7 +84,7 @@ def _members(text: str) -> dict[str, object]:
 
 
 def _unwrapped(text: str) -> bytes | None:
-    """What base64 hides: a Secret written with one encoding too many is a common slip."""
+    """Decode base64 around a key: a Kubernetes Secret encoded twice is a common mistake."""
     compact = "".join(text.split())
     if not BASE64.fullmatch(compact):
         return None

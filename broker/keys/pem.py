@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from broker.keys.private import SUPPORTED, PrivateKey, UnusableError, accept
 
 DAMAGED = f"holds a private key that cannot be read: damaged, or none of {SUPPORTED}"
-#: Of the right length for the cipher: cryptography panics, with a trace on stderr, where it is shorter.
+#: The IV has the cipher's length: with a shorter one cryptography panics and prints a trace to stderr.
 DEK_INFO = re.compile(rb"^DEK-Info: ?(DES-EDE3-CBC,[0-9A-Fa-f]{16}|AES-[0-9]+-CBC,[0-9A-Fa-f]{32})$", re.MULTILINE)
 BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(?P<body>.*?)-----END \1-----", re.DOTALL)
 
@@ -24,11 +24,11 @@ class Trouble(Enum):
 
 
 def parse_pem(text: str, passphrase: bytes | None) -> PrivateKey:
-    r"""The one private key in `text`. Raises UnusableError.
+    r"""Return the one private key in `text`. Raises UnusableError.
 
-    It may stand among certificates and parameters, be indented, or have the two characters `\n` for its line ends, as
-    environment variables and JSON leave it. A passphrase that a plain key does not need is ignored: it is what remains
-    when an encrypted key gives way to a plain one.
+    The block may be among certificates and parameters, be indented, or have a literal `\n` for line ends, as in
+    environment variables and JSON. A passphrase for an unencrypted key is ignored, so that a plain key can replace an
+    encrypted one without a change of configuration.
     """
     text = text.replace("\\r", "").replace("\\n", "\n")
     # Line by line, since the header of an encrypted PKCS#1 block ends with an empty line.
@@ -39,7 +39,7 @@ def parse_pem(text: str, passphrase: bytes | None) -> PrivateKey:
     if len(blocks) > 1:
         raise UnusableError(f"holds {len(blocks)} private keys; leave one, or name each in a file of its own")
     load = load_ssh_private_key if blocks[0][1].startswith("OPENSSH") else load_pem_private_key
-    # JSON around a PEM can say half a surrogate pair, which no encoding can.
+    # A PEM from JSON may contain a lone surrogate, which cannot be encoded.
     native = accept(_open(load, blocks[0][0].encode(errors="replace"), passphrase))
     return PrivateKey(native=native, public=native.public_key())
 
@@ -56,7 +56,7 @@ def _why_no_private_key(text: str) -> str:
 
 
 def _open(load: Callable[..., object], block: bytes, passphrase: bytes | None) -> object:
-    """The key in `block`. Raises UnusableError."""
+    """Load `block`, decrypting it if needed. Raises UnusableError."""
     if b"DEK-Info:" in block and not DEK_INFO.search(block):
         raise UnusableError(DAMAGED)
     found = _loaded(load, block, None)
@@ -79,10 +79,10 @@ def _open(load: Callable[..., object], block: bytes, passphrase: bytes | None) -
 
 
 def _loaded(load: Callable[..., object], block: bytes, passphrase: bytes | None) -> object:
-    """The key, or a Trouble.
+    """Return the key, or a Trouble.
 
-    Unchecked: OpenSSL's check of an RSA key holds the GIL for 41 ms (2048 bits) to 290 ms (4096). That it signs is
-    tried before it is used.
+    RSA validation is skipped: OpenSSL's holds the GIL for 41 ms (2048 bits) to 290 ms (4096 bits). `local.seal` makes a
+    trial signature instead.
     """
     try:
         return load(block, passphrase, unsafe_skip_rsa_key_validation=True)
@@ -91,7 +91,7 @@ def _loaded(load: Callable[..., object], block: bytes, passphrase: bytes | None)
     except UnsupportedAlgorithm:
         return Trouble.UNSUPPORTED
     except BaseException as error:
-        # Not ValueError alone: an OpenSSH key may be a NotImplementedError, and a panic in Rust is no Exception.
+        # An OpenSSH key may raise NotImplementedError, and a Rust panic is not an Exception.
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         return Trouble.DAMAGED

@@ -1,4 +1,4 @@
-"""Which private keys are accepted at all, however they are written down."""
+"""Accepted private keys, independent of their encoding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,32 +20,34 @@ from msgspec import Struct
 Native = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
 NativePublic = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
-#: By the name of RFC 7518 section 6.2.1.1; the others of the registry sign nothing that servers take.
+#: Keyed by JOSE name (RFC 7518 section 6.2.1.1). Servers accept no signatures on other curves.
 CURVES = {"P-256": SECP256R1(), "P-384": SECP384R1(), "P-521": SECP521R1()}
 NAMES = {curve.name: name for name, curve in CURVES.items()}
 SUPPORTED = "RSA, EC (P-256, P-384, P-521) and Ed25519"
 MIN_RSA_BITS = 2048
-#: OpenSSL verifies no signature of a larger one, and making one would take minutes.
+#: OpenSSL refuses to verify with larger keys, and generating one would take minutes.
 MAX_RSA_BITS = 16384
 MAX_KID = 255
 
 
 class UnusableError(Exception):
-    """Why a file is no key for us: what follows its name in the sentence, with the fix.
+    """Why a key file is refused: the predicate that follows its name, with the fix.
 
-    Never has a cause or context: the errors of the libraries hold what they could not read.
+    Has no cause or context: library errors may quote the key.
     """
 
 
 class Holder(Struct, frozen=True, kw_only=True):
-    """Whose key it is, as its file says: the `member` that says so, and what it says."""
+    """The client that a provider's key file belongs to."""
 
     member: str
+    """The name of the file's member."""
     name: str
+    """Its value."""
 
 
 class PublicKey(Struct, frozen=True, kw_only=True):
-    """The public half of a key that is not here. `kid` and `alg` are a JWK's own."""
+    """A public key without its private half. `kid` and `alg` come from the JWK."""
 
     public: NativePublic
     kid: str | None = None
@@ -53,23 +55,23 @@ class PublicKey(Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> str:
-        """`RSA`, or the curve's JOSE name: what decides about the algorithm."""
+        """`RSA`, or the curve's JOSE name: determines the algorithms."""
         return kind_of(self.public)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateKey:
-    """A private key as a file holds it; nothing has been signed with it yet.
-
-    `public` is what the file itself says is the public half, where it says so. `kid` and `alg` are a JWK's own,
-    `holder` is told by the key files of some providers.
-    """
+    """A private key as parsed from a file, before any signature."""
 
     native: Native = field(repr=False)
     public: NativePublic
+    """The file's own public half if it has one, else derived from `native`."""
     kid: str | None = None
+    """A JWK's own member, or the key id in a provider's key file."""
     alg: str | None = None
+    """A JWK's own member."""
     holder: Holder | None = None
+    """Set for the key files of Google and Zitadel."""
 
     @property
     def kind(self) -> str:
@@ -87,7 +89,7 @@ def kind_of(key: Native | NativePublic) -> str:
 
 
 def accept(key: object) -> Native:
-    """`key` if its kind and size are ours. Raises UnusableError."""
+    """Return `key` if its kind and size are supported. Raises UnusableError."""
     if isinstance(key, RSAPrivateKey):
         check_rsa_bits(key.key_size)
         return key
@@ -105,7 +107,7 @@ def accept(key: object) -> Native:
 
 
 def check_rsa_bits(bits: int) -> None:
-    """Raises UnusableError when an RSA modulus of so many bits is too small (RFC 7518 section 3.3) or too large."""
+    """Check the size of an RSA modulus (RFC 7518 section 3.3). Raises UnusableError if it is too small or too large."""
     if bits < MIN_RSA_BITS:
         raise UnusableError(
             f"holds an RSA key of {bits} bits, and fewer than {MIN_RSA_BITS} are refused (RFC 7518 section 3.3); make a"
@@ -116,12 +118,12 @@ def check_rsa_bits(bits: int) -> None:
 
 
 def is_kid(text: str) -> bool:
-    """Whether `text` may be a key id: one that is shown and sent. A key or a PEM in its place is neither."""
+    """Whether `text` is safe to show and send as a key id: short, printable, and neither a JWK nor a PEM."""
     return 0 < len(text) <= MAX_KID and text.isprintable() and not text.startswith(("{", "-----"))
 
 
 def kid_in(members: Mapping[str, object], name: str) -> str | None:
-    """The key id that a file's member `name` says, if it says one. Raises UnusableError."""
+    """Return the key id in the member `name`, if present. Raises UnusableError."""
     kid = members.get(name)
     if kid is None or kid == "":
         return None
@@ -131,5 +133,5 @@ def kid_in(members: Mapping[str, object], name: str) -> str | None:
 
 
 def unsupported_curve(name: str) -> str:
-    """The predicate for a curve that servers do not take."""
+    """The text of the UnusableError for an unsupported curve."""
     return f"holds a key on the curve {name}, which is not supported; use one of {SUPPORTED}"

@@ -1,4 +1,4 @@
-"""The public keys of a client as a set, with those that are not in use yet."""
+"""A client's public keys as a JWKS, including keys not in use yet."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -6,17 +6,17 @@ from broker.keys.algorithms import choose
 from broker.keys.local import public_jwk
 from broker.keys.private import PublicKey, UnusableError
 
-#: Members that say how a key is used, and not which it is.
-ABOUT = ("kid", "use", "alg")
+#: Members that describe a key's use, not its identity.
+USAGE_MEMBERS = ("kid", "use", "alg")
 
 
 def joined(
     jwks: Iterable[Mapping[str, str]], added: Iterable[PublicKey], *, allowed: Sequence[str], provider: str
 ) -> list[dict[str, str]]:
-    """The JWKs in `jwks` and those of the keys `added`, each once (RFC 7517 section 4.5: no two with one `kid`).
+    """Return the JWKs in `jwks` and those of `added`, without duplicates (RFC 7517 section 4.5: distinct `kid`s).
 
-    `allowed` is what `provider` takes, in order of preference; empty: anything. Raises UnusableError for a key that is
-    not, or that has another's `kid`.
+    `allowed` lists the algorithms that `provider` accepts, in order of preference; empty means any. Raises
+    UnusableError for a key that fits none, or that has another key's `kid`.
     """
     found = [dict(jwk) for jwk in jwks]
     for key in added:
@@ -33,4 +33,4 @@ def joined(
 
 
 def _numbers(jwk: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in jwk.items() if name not in ABOUT}
+    return {name: value for name, value in jwk.items() if name not in USAGE_MEMBERS}

@@ -1,4 +1,4 @@
-"""The keys of one client, kept as their files say, by content."""
+"""The keys of one client, kept in step with their files."""
 
 import asyncio
 import time
@@ -11,65 +11,67 @@ from broker.core.errors import KeyFileError
 from broker.core.events import CertificateExpiring, KeyLoaded, KeyRefused, KeyRetired, Observer
 from broker.core.settings import KeySettings
 from broker.core.signer import Signer
-from broker.keys.aside import Aside
 from broker.keys.certificate import Certificate
-from broker.keys.fallback import Slot, is_same
+from broker.keys.daemon_threads import DaemonThreadExecutor
 from broker.keys.files import Stamp, paths, stamp
 from broker.keys.loading import Found, Loader
 from broker.keys.local import LocalSigner
+from broker.keys.rotation import KeyRotation, is_same_key
 
-#: Seconds between two looks at the files' stamps.
+#: Seconds between two polls of the files' stamps.
 POLL = 2.0
-#: Looks until the content is read again although the stamps are the same: writers can restore times, file systems
-#: can be coarse about them.
+#: Every n-th poll reads the contents even if the stamps are unchanged: writers can restore timestamps, and some file
+#: systems store them coarsely.
 READ_EVERY = 30
-#: A mount that has gone away makes a look or a read wait for ever; after this many seconds that is told.
-PATIENCE = 5.0
+#: Seconds until a stamp or a read that hangs, as on a lost mount, is reported.
+READ_TIMEOUT = 5.0
 LOST = "is the volume still there?"
 
 R = TypeVar("R")
 
 
 class Entry:
-    """One entry of `private_keys`: what is in use, what was refused last, how the files looked then."""
+    """State of one entry of `private_keys`: keys in use, last refusal, and the stamp of the last read."""
 
     def __init__(self, settings: KeySettings) -> None:
         self.settings = settings
         self.stamp: Stamp | None = None
-        self.slot: Slot[LocalSigner] = Slot()
+        self.rotation: KeyRotation[LocalSigner] = KeyRotation()
         self.digest: bytes | None = None
         self.refusal: str | None = None
         self.refused: bytes | None = None
-        #: A reading that has not come to an end, or whose end was not looked at. While there is one, no other is begun.
+        #: A read that is in flight or whose result has not been applied. No second read starts before that.
         self.reading: asyncio.Future[Found] | None = None
-        #: How many days its certificate had left when that was told last.
-        self.told: int | None = None
+        #: The days left on the certificate at the last check; `None` if that was too early for a warning.
+        self.days_left: int | None = None
 
     @property
     def signer(self) -> LocalSigner | None:
-        """The key that the files hold, or held last."""
-        return self.slot.current
+        """The key last read from the files."""
+        return self.rotation.current
 
     @property
     def certificate(self) -> Certificate | None:
-        """That of the key in use."""
+        """The certificate of `signer`."""
         return self.signer.certificate if self.signer else None
 
 
 class KeyState(Struct, frozen=True, kw_only=True):
-    """How one entry stands: the key in use, and why its file was refused since then, each where there is one."""
+    """Status of one entry."""
 
     file: str
     signer: Signer | None
+    """The key in use, if any."""
     refusal: str | None
+    """Why the file's present content is refused, if it is."""
     certificate: Certificate | None = None
 
 
 class KeyFiles:
-    """`signer.KeyRing` of one client: the keys of each entry that can be used, in order of preference.
+    """`signer.KeyRing` of one client: the usable keys of each entry, in order of preference.
 
-    `algorithms` is what `provider` takes, in order of preference; empty: anything. `client_id` has to be that of the
-    files that name one. `wall` is what certificates expire by.
+    `algorithms` lists the algorithms that `provider` accepts, in order of preference; empty means any. `client_id` must
+    equal the client that a key file names, if it names one. `wall` is the clock for certificate expiry, epoch seconds.
     """
 
     def __init__(
@@ -90,10 +92,10 @@ class KeyFiles:
         self._entries = [Entry(settings) for settings in keys]
         self._callbacks: list[Callable[[], None]] = []
         self._reading = asyncio.Lock()
-        self._aside = Aside()
+        self._executor = DaemonThreadExecutor()
 
     def signers(self) -> Sequence[Signer]:
-        """The keys to use now, at least one, each once. Raises KeyFileError while there is none."""
+        """Return the usable keys, without duplicates, at least one. Raises KeyFileError if there is none."""
         signers = list(self._signers())
         if not signers:
             reasons = "; ".join(entry.refusal for entry in self._entries if entry.refusal)
@@ -103,21 +105,21 @@ class KeyFiles:
     def _signers(self) -> Iterator[Signer]:
         seen: list[Signer] = []
         for entry in self._entries:
-            for signer in entry.slot.signers:
-                if not any(is_same(signer, one) for one in seen):
+            for signer in entry.rotation.signers:
+                if not any(is_same_key(signer, one) for one in seen):
                     seen.append(signer)
                     yield signer
 
     def accepted(self, signer: Signer) -> None:
-        """The server granted what was signed with `signer`: whatever that one has replaced is no longer needed."""
+        """Record that the server accepted `signer`; retire the key it replaced."""
         for entry in self._entries:
-            self._change(entry, entry.slot.accepted(signer))
+            self._set_rotation(entry, entry.rotation.accepted(signer))
 
     def public_jwks(self) -> dict[str, list[dict[str, str]]]:
         """The public halves of `signers` as a JWKS (RFC 7517 section 5).
 
-        Two keys of one `kid`, which is the old one's too when it stands in the configuration, make no set: the new one
-        is in it then.
+        During a rotation a configured `kid` names both the old and the new key. Since the `kid`s of a set must differ,
+        only the new key is included.
         """
         found: list[dict[str, str]] = []
         for signer in self._signers():
@@ -126,7 +128,7 @@ class KeyFiles:
         return {"keys": found}
 
     def states(self) -> tuple[KeyState, ...]:
-        """Every entry, in order of preference."""
+        """The status of every entry, in order of preference."""
         return tuple(
             KeyState(
                 file=entry.settings.file, signer=entry.signer, refusal=entry.refusal, certificate=entry.certificate
@@ -135,78 +137,78 @@ class KeyFiles:
         )
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called whenever a file has brought another key."""
+        """Call `callback` whenever the current key of an entry changes."""
         self._callbacks.append(callback)
 
     async def load(self) -> None:
-        """Read every file now, at start and when asked. What cannot be used is told, and told again by another call."""
+        """Read every file now. Each call emits `KeyRefused` for files that cannot be used, even if unchanged."""
         async with self._reading:
-            await self._read(self._entries, again=True)
+            await self._read(self._entries, force=True)
 
     async def watch(self) -> NoReturn:
-        """Follow the files for ever. Trouble with them is told, never raised."""
+        """Poll the files for ever. Emit events for errors; never raise."""
         turn = 0
         while True:
             await asyncio.sleep(POLL)
             turn += 1
             async with self._reading:
-                await self._read(await self._due(whole=turn % READ_EVERY == 0), again=False)
+                await self._read(await self._due(whole=turn % READ_EVERY == 0), force=False)
 
     async def _due(self, *, whole: bool) -> list[Entry]:
-        """The entries to be read: all that can be (`whole`), or those that look as they did not at their last reading.
+        """Return the entries to read: all without a read in flight (`whole`), else those whose stamp changed.
 
-        One thread looks at them all. If it hangs, it is at the first one without a stamp: a reading of its own is to
-        find that out, and those behind it are looked at the next time, without it.
+        One thread stamps all entries in order. If it hangs, the first entry without a stamp is the cause: it is
+        returned too, so that its own read times out and is reported. The next poll stamps the rest without it.
         """
         ended = [entry for entry in self._entries if entry.reading and entry.reading.done()]
         idle = [entry for entry in self._entries if entry.reading is None]
         if whole or not idle:
             return ended + idle
         stamps: list[Stamp] = []
-        await asyncio.wait([self._start(_look, [entry.settings for entry in idle], stamps)], timeout=PATIENCE)
+        await asyncio.wait([self._start(_stamp_all, [entry.settings for entry in idle], stamps)], timeout=READ_TIMEOUT)
         seen = list(stamps)
         looks = zip(idle, seen, strict=False)
         return ended + [entry for entry, found in looks if found != entry.stamp] + idle[len(seen) : len(seen) + 1]
 
-    async def _read(self, entries: Sequence[Entry], *, again: bool) -> None:
-        """`again`: try, and tell, what was refused before although it has not changed."""
+    async def _read(self, entries: Sequence[Entry], *, force: bool) -> None:
+        """Read `entries` and apply the results. `force`: retry and report content that was refused before, too."""
         before = [entry.signer for entry in self._entries]
-        readings = [(entry, self._begun(entry, again=again)) for entry in entries]
+        readings = [(entry, self._start_read(entry, force=force)) for entry in entries]
         if readings:
-            await asyncio.wait([reading for _, reading in readings], timeout=PATIENCE)
+            await asyncio.wait([reading for _, reading in readings], timeout=READ_TIMEOUT)
         for entry, reading in readings:
             if reading.done():
                 entry.reading = None
                 found = reading.result()
             else:
                 files = " or ".join(paths(entry.settings))
-                found = Found(stamp=(), refusal=f"{files} does not answer within {PATIENCE:g} s; {LOST}")
-            self._apply(entry, found, again=again)
-            self._look_at_certificate(entry, again=again)
+                found = Found(stamp=(), refusal=f"{files} does not answer within {READ_TIMEOUT:g} s; {LOST}")
+            self._apply(entry, found, force=force)
+            self._check_certificate(entry, force=force)
         if [entry.signer for entry in self._entries] != before:
             for callback in self._callbacks:
                 callback()
 
-    def _begun(self, entry: Entry, *, again: bool) -> asyncio.Future[Found]:
-        """The reading of `entry`, a new one if none is under way."""
+    def _start_read(self, entry: Entry, *, force: bool) -> asyncio.Future[Found]:
+        """Return the read of `entry` that is in flight, or start one."""
         if entry.reading is None:
-            known = {entry.digest: entry.signer} | ({} if again else {entry.refused: None})
+            known = {entry.digest: entry.signer} | ({} if force else {entry.refused: None})
             entry.reading = self._start(self._loader.find, entry.settings, known)
         return entry.reading
 
     def _start(self, work: Callable[..., R], *args: object) -> asyncio.Future[R]:
-        return asyncio.get_running_loop().run_in_executor(self._aside, work, *args)
+        return asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
 
-    def _apply(self, entry: Entry, found: Found, *, again: bool) -> None:
+    def _apply(self, entry: Entry, found: Found, *, force: bool) -> None:
         entry.stamp = found.stamp
         if found.refusal is not None:
-            if again or (found.digest, found.refusal) != (entry.refused, entry.refusal):
+            if force or (found.digest, found.refusal) != (entry.refused, entry.refusal):
                 entry.refused, entry.refusal = found.digest, found.refusal
                 file, kept = entry.settings.file, entry.signer is not None
                 self.observe(KeyRefused(client=self.client, file=file, detail=found.refusal, kept=kept))
             return
         if (signer := found.signer) is None or (signer is entry.signer and entry.refusal is None):
-            return  # refused before, or in use already, and nothing was wrong with it since
+            return  # known to be refused, or already in use and not refused since
         entry.digest, entry.refused, entry.refusal = found.digest, None, None
         self.observe(
             KeyLoaded(
@@ -219,20 +221,20 @@ class KeyFiles:
                 not_after=signer.certificate.not_after if signer.certificate else None,
             )
         )
-        self._change(entry, entry.slot.swapped(signer))
+        self._set_rotation(entry, entry.rotation.replace(signer))
 
-    def _change(self, entry: Entry, slot: Slot[LocalSigner]) -> None:
-        """Have `entry` use the keys of `slot`; those that it used before and are not among them are told."""
-        before, entry.slot = entry.slot.signers, slot
+    def _set_rotation(self, entry: Entry, rotation: KeyRotation[LocalSigner]) -> None:
+        """Use the keys of `rotation`; emit `KeyRetired` for keys that are not in it any more."""
+        before, entry.rotation = entry.rotation.signers, rotation
         for signer in before:
-            if signer not in slot.signers:
+            if signer not in rotation.signers:
                 file, kid, algorithm = entry.settings.file, signer.kid, signer.algorithm
                 self.observe(KeyRetired(client=self.client, file=file, kid=kid, algorithm=algorithm))
 
-    def _look_at_certificate(self, entry: Entry, *, again: bool) -> None:
-        """Tell that it expires, or has expired, once a day, and when asked."""
+    def _check_certificate(self, entry: Entry, *, force: bool) -> None:
+        """Emit `CertificateExpiring` once a day while expiry is near or past; `force` emits it in any case."""
         days = entry.certificate.days_left(self._wall()) if entry.certificate else None
-        if days is not None and entry.certificate and (again or days != entry.told):
+        if days is not None and entry.certificate and (force or days != entry.days_left):
             self.observe(
                 CertificateExpiring(
                     client=self.client,
@@ -241,10 +243,10 @@ class KeyFiles:
                     days_left=days,
                 )
             )
-        entry.told = days
+        entry.days_left = days
 
 
-def _look(entries: Sequence[KeySettings], stamps: list[Stamp]) -> None:
-    """Add the stamp of each to `stamps` as soon as it is known."""
+def _stamp_all(entries: Sequence[KeySettings], stamps: list[Stamp]) -> None:
+    """Append the stamp of each entry to `stamps`."""
     for entry in entries:
-        stamps.append(stamp(entry))  # noqa: PERF401 - who gives up waiting sees how far this has come
+        stamps.append(stamp(entry))  # noqa: PERF401 - a caller that times out reads the partial list

@@ -45,7 +45,7 @@ def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mount]:
         return stat(path, **how)
 
     monkeypatch.setattr(Path, "stat", slow)
-    monkeypatch.setattr("broker.keys.watch.PATIENCE", 0.2)
+    monkeypatch.setattr("broker.keys.watch.READ_TIMEOUT", 0.2)
     yield made
     made.answers.set()
 

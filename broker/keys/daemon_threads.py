@@ -1,4 +1,4 @@
-"""Work that a lost mount may keep for ever, in threads that nobody has to wait for."""
+"""An executor for calls that may block for ever, for instance on a lost mount."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -9,15 +9,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Aside(Executor):
-    """A daemon thread for each call.
+class DaemonThreadExecutor(Executor):
+    """Runs each call in a daemon thread of its own.
 
-    The loop's own executor has a few threads, for names to be resolved as well: those that hang would use them up. And
-    it is waited for at the end.
+    The event loop's default executor has few threads and also resolves host names: blocked calls would exhaust it.
+    Besides, the interpreter joins its threads at exit.
     """
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Start `fn` at once."""
+        """Start `fn` in a new thread."""
         future: Future[R] = Future()
         Thread(target=_run, args=(future, fn, args, kwargs), daemon=True).start()
         return future
@@ -26,7 +26,7 @@ class Aside(Executor):
 def _run(future: Future[R], work: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     try:
         result = work(*args, **kwargs)
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the one who waits for the future is told
+    except BaseException as error:  # noqa: BLE001 - the future carries every error to its waiter
         future.set_exception(error)
     else:
         future.set_result(result)
