@@ -1,12 +1,12 @@
-"""The embedded authorization server: a fake with opinions, strict in the manner of Okta's Org authorization server.
+"""The embedded authorization server: a fake as strict as Okta's Org authorization server.
 
-What it checks, in this order: the form (`asked`), the way of authentication, the assertion's signature by the client's
-registered keys (`keysets`), its `jti`, its claims, a DPoP proof (`proofs`), the scopes (`verify`). What it says when it
-refuses are Okta's own statuses and sentences (`texts`). What it grants is a JWT that people may look into (`access`)
-and try at an API (`users`). It can be told to fail, stall, lie and limit (`faults`), and remembers what it was asked
-(`journal`); people reach both by HTTP under `/dev` (`people`). `server` puts it on a socket.
+Checks, in this order: the form (`received`), the authentication method, the assertion's signature with the client's
+registered keys (`keysets`), its `jti`, its claims, a DPoP proof (`proofs`), the scopes (`verify`). Rejects with Okta's
+own statuses and error texts (`texts`). Issues JWT access tokens (`access`) that an example API accepts (`users`).
+Injects faults on request (`faults`) and records token requests (`journal`); both are reachable over HTTP under `/dev`
+(`controls`). `server` routes requests and listens.
 
-It shares no line with what it judges: nothing of `broker` may be imported here.
+Shares no code with the broker that it tests: no other part of `broker` may be imported here.
 """
 
 from broker.devserver.faults import Fault, Faults

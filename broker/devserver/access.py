@@ -1,4 +1,4 @@
-"""Access tokens: JWTs (RFC 9068), so that people can look inside; programs should no more than at Okta."""
+"""Access tokens as JWTs (RFC 9068), readable while debugging; clients must treat them as opaque, as at Okta."""
 
 import math
 import uuid
@@ -13,13 +13,13 @@ _ALGORITHM = "ES256"
 
 
 class AccessTokens:
-    """Makes and checks them with a key of its own, made at start and never written anywhere."""
+    """Issues and verifies access tokens with an ephemeral key."""
 
     def __init__(self) -> None:
         self._key = ECKey.generate_key("P-256", {"use": "sig", "alg": _ALGORITHM}, auto_kid=True)
 
     def jwks(self) -> dict[str, object]:
-        """The public key."""
+        """The public key as a JWKS."""
         return {"keys": [self._key.as_dict(private=False)]}
 
     def mint(
@@ -32,9 +32,9 @@ class AccessTokens:
         now: float,
         bound_to: str | None = None,
     ) -> str:
-        """A token good for `lifetime` seconds, rounded up to whole ones: `expires_in` never promises more.
+        """Issue a token valid for `lifetime` seconds. `exp` is rounded up, so the token lives at least that long.
 
-        `bound_to` is the thumbprint of the key whose owner alone may use it (RFC 9449 section 6).
+        `bound_to` is the thumbprint of the DPoP key (`cnf.jkt`, RFC 9449 section 6).
         """
         claims: dict[str, object] = {
             "ver": 1,
@@ -52,7 +52,7 @@ class AccessTokens:
         return jwt.encode({"alg": _ALGORITHM, "kid": self._key.kid, "typ": "at+jwt"}, claims, self._key)
 
     def claims(self, token: str) -> Mapping[str, Any] | None:
-        """What a token of ours says, expired or not; `None` for any other."""
+        """Return the claims of a token issued here, expired or not; `None` for any other."""
         try:
             return jwt.decode(token, self._key, algorithms=[_ALGORITHM]).claims
         except (JoseError, ValueError):

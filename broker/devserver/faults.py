@@ -1,4 +1,4 @@
-"""What the server can be told to do wrong."""
+"""Fault injection."""
 
 from typing import Annotated, Any
 
@@ -10,44 +10,44 @@ _HeaderText = Annotated[str, Meta(pattern=r"\A[\x20-\x7e]*\Z")]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One way to misbehave at the token endpoint.
+    """One fault at the token endpoint.
 
-    Unless the request is hung or reset, the server does its work first, so that the assertion is spent
-    and the token made, whatever is answered then. `Fault(delay=2)` only comes late.
+    Unless it is a hang or a reset, the server processes the request first: the assertion is consumed and the token
+    issued, whatever the answer. `Fault(delay=2)` only delays the answer.
     """
 
     times: Annotated[int, Meta(ge=1)] | None = None
-    """How many requests it hits; `None`: all, until cleared."""
+    """How many requests it affects; `None`: all, until cleared."""
     client_id: str | None = None
-    """Only this client's requests."""
+    """Affect only this client's requests."""
     delay: _Seconds = 0.0
-    """Seconds before the work; an assertion may expire meanwhile, as in a slow queue."""
+    """Seconds to wait before processing; an assertion may expire meanwhile."""
     hang: bool = False
     """Read the request and never answer."""
     reset: bool = False
-    """Reset the connection (TCP RST) without doing the work."""
+    """Reset the connection (TCP RST) without processing the request."""
     lose_answer: bool = False
-    """Do the work, then close the connection."""
+    """Process the request, then close the connection without an answer."""
     status: Annotated[int, Meta(ge=200, le=599)] | None = None
-    """Answer this instead; without `body`, what Okta says at that status."""
+    """Answer with this status; without `body`, with Okta's body for it."""
     body: str | dict[str, Any] | None = None
-    """Answer this instead: an object as JSON, a text as HTML unless `headers` say otherwise."""
+    """Answer with this body: an object as JSON, a string as HTML unless `headers` set another type."""
     headers: dict[_HeaderText, _HeaderText] = {}
-    """Further headers, for any answer."""
+    """Extra response headers."""
     size: Annotated[int, Meta(ge=0, le=1 << 26)] = 0
-    """Fill the answer up with blanks to this many bytes."""
+    """Pad the body with spaces to this many bytes."""
     retry_after: Annotated[int, Meta(ge=0)] | None = None
     """Answer 429 with `Retry-After`, in seconds."""
     limit_resets_in: Annotated[int, Meta(ge=0)] | None = None
     """Answer 429 with `X-Rate-Limit-Reset`, this many seconds after the server's `Date`."""
     answer: dict[str, Any] = {}
-    """Members that replace those of a token answer: `{"expires_in": "3600"}`, `{"token_type": "bearer"}`."""
+    """Members to replace in a token response: `{"expires_in": "3600"}`, `{"token_type": "bearer"}`."""
     omit: tuple[str, ...] = ()
-    """Members left out of a token answer."""
+    """Members to leave out of a token response."""
 
     @property
     def replaces(self) -> bool:
-        """Whether something else is answered than what the work came to."""
+        """Whether the fault replaces the server's own answer."""
         return self.answer_status is not None or self.body is not None
 
     @property
@@ -61,9 +61,9 @@ NONE = Fault()
 
 
 class Faults:
-    """What is to go wrong from now on. Faults that count down come first, in their order, then those that stay.
+    """Pending faults. Those with `times` apply first, in order, then permanent ones.
 
-    `skew` is how far the server's clock is off, in seconds: its `Date` and its judgement of `exp` and `iat` alike.
+    `skew` is the error of the server's clock in seconds. It affects `Date` and the checks of `exp` and `iat`.
     """
 
     def __init__(self) -> None:
@@ -71,25 +71,25 @@ class Faults:
         self._pending: list[tuple[Fault, int | None]] = []
 
     def add(self, *faults: Fault) -> None:
-        """Queue them behind what is there."""
+        """Append faults to the pending ones."""
         self._pending += [(fault, fault.times) for fault in faults]
 
     def set(self, *faults: Fault) -> None:
-        """These and no others; the clock stays as it is."""
+        """Replace the pending faults; keep the skew."""
         self._pending.clear()
         self.add(*faults)
 
     def clear(self) -> None:
-        """Behave again, the clock included."""
+        """Remove all faults and the skew."""
         self._pending.clear()
         self.skew = 0.0
 
     def pending(self) -> list[Fault]:
-        """What is still to come, with the count that is left."""
+        """Return the pending faults, `times` being the count that is left."""
         return [msgspec.structs.replace(fault, times=left) for fault, left in self._pending]
 
     def take(self, client_id: str | None) -> Fault:
-        """The fault for this request, counted; `NONE` when there is none."""
+        """Return the fault for a request and count it down; `NONE` if none is pending."""
         fitting = [each for each in self._pending if each[0].client_id in (None, client_id)]
         counted = [each for each in fitting if each[1] is not None]
         if counted:

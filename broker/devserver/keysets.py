@@ -1,4 +1,4 @@
-"""The public keys a client registered: given, in a file, or behind a URL."""
+"""A client's registered public keys: inline, in a file, or at a URL (`jwks_uri`)."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ from yarl import URL
 from broker.devserver import texts
 from broker.devserver.texts import RefusedError
 
-#: Okta says no figure, only that it re-reads seldom: a new key behind a URL is not known at once.
+#: Seconds. Okta documents no figure, only that it caches: a new key at a URL is not known at once.
 JWKS_URI_MAX_AGE = 60.0
 _TOO_BIG = 1 << 20
 _MIN_RSA_BITS = 2048
@@ -28,7 +28,7 @@ _TYPES: dict[str, type[RSAKey] | type[ECKey]] = {"RSA": RSAKey, "EC": ECKey}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredKey:
-    """One public key of a client."""
+    """A public key of a client."""
 
     kid: str | None
     use: str | None
@@ -41,16 +41,16 @@ class KeySource(Protocol):
 
     @property
     def url(self) -> str | None:
-        """The registered `jwks_uri`, if that is what it is."""
+        """The registered `jwks_uri`, if any."""
 
     async def keys(self) -> tuple[RegisteredKey, ...]:
-        """The keys now. Raises `RefusedError` when they cannot be had."""
+        """Return the current keys. Raises RefusedError if they are unavailable."""
 
 
 def parse(document: object) -> tuple[RegisteredKey, ...]:
-    """Keys of a JWKS or of a single JWK (RFC 7517); types that Okta does not take are passed over (section 5).
+    """Parse a JWKS or a single JWK (RFC 7517). Key types that Okta does not accept are ignored (section 5).
 
-    Raises ValueError with a sentence.
+    Raises ValueError with a text for the user.
     """
     if isinstance(document, Mapping) and "kty" in document:
         document = {"keys": [document]}
@@ -66,7 +66,7 @@ def _key(jwk: Mapping[str, Any]) -> RegisteredKey:
         msg = "it holds the private half of a key; register the public half only"
         raise ValueError(msg)
     try:
-        # joserfc would only warn of a short RSA key, and that at import.
+        # joserfc only warns about a short RSA key.
         short = jwk["kty"] == "RSA" and _bits(jwk["n"]) < _MIN_RSA_BITS
         key = None if short else _TYPES[jwk["kty"]].import_key(dict(jwk))
     except (JoseError, KeyError, TypeError, ValueError) as error:
@@ -83,7 +83,7 @@ def _bits(number: str) -> int:
 
 
 def read_file(path: Path) -> tuple[RegisteredKey, ...]:
-    """Raises ValueError with a sentence that names the file."""
+    """Parse the JWKS or JWK in a file. Raises ValueError with a text that names the file."""
     try:
         return parse(json.loads(path.read_bytes()))
     except OSError as error:
@@ -95,8 +95,8 @@ def read_file(path: Path) -> tuple[RegisteredKey, ...]:
         raise ValueError(msg) from error
 
 
-class Given:
-    """Keys handed over once."""
+class InlineKeys:
+    """Keys registered by value."""
 
     url = None
 
@@ -104,14 +104,14 @@ class Given:
         self._keys = keys
 
     async def keys(self) -> tuple[RegisteredKey, ...]:
-        """At least one key."""
+        """Return the keys, at least one. Raises RefusedError."""
         if not self._keys:
             raise RefusedError(texts.NO_JWKS)
         return _unambiguous(self._keys, texts.BAD_JWKS)
 
 
-class InFile:
-    """Keys in a file that may change between two requests."""
+class FileKeys:
+    """Keys in a file, re-read for each request."""
 
     url = None
 
@@ -119,16 +119,16 @@ class InFile:
         self._path = path
 
     async def keys(self) -> tuple[RegisteredKey, ...]:
-        """What the file says at this moment."""
+        """Read the keys from the file. Raises RefusedError."""
         try:
             keys = read_file(self._path)
         except ValueError as error:
             raise RefusedError(texts.BAD_JWKS) from error
-        return await Given(keys).keys()
+        return await InlineKeys(keys).keys()
 
 
-class BehindUrl:
-    """Keys that the client publishes (`jwks_uri`), cached as Okta caches them."""
+class RemoteKeys:
+    """Keys that the client publishes at its `jwks_uri`, cached."""
 
     def __init__(self, url: str, now: Callable[[], float]) -> None:
         self.url = url
@@ -137,7 +137,7 @@ class BehindUrl:
         self._keys: tuple[RegisteredKey, ...] = ()
 
     async def keys(self) -> tuple[RegisteredKey, ...]:
-        """The keys fetched within the last `JWKS_URI_MAX_AGE` seconds; a failure is not remembered."""
+        """Return keys at most `JWKS_URI_MAX_AGE` seconds old. A failure is not cached. Raises RefusedError."""
         if self._now() >= self._fresh_until:
             try:
                 self._keys = parse(json.loads(await self._fetch()))

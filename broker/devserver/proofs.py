@@ -1,4 +1,4 @@
-"""Proofs of possession (RFC 9449 section 4.3): what one must be, in Okta's words."""
+"""Verification of DPoP proofs (RFC 9449 section 4.3), with Okta's error texts."""
 
 import base64
 import hashlib
@@ -11,20 +11,20 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from broker.devserver import texts
-from broker.devserver.asked import ALGORITHMS, REGISTRY, compact
 from broker.devserver.keysets import parse
+from broker.devserver.received import ALGORITHMS, REGISTRY, compact
 from broker.devserver.texts import RefusedError
 
-#: Seconds that a proof is good from its `iat` on, with no tolerance for one that is dated ahead.
+#: Seconds from `iat` during which a proof is accepted. An `iat` in the future is rejected without tolerance.
 GOOD_FOR: Final = 300
-#: Seconds from one nonce to the next, and how long an old one is still accepted.
+#: Seconds until a new nonce is issued, and during which a nonce is accepted.
 NONCE_LASTS: Final = 86_400
 NONCE_GOOD_FOR: Final = 3 * 86_400
 _JTIS_KEPT = 100_000
 
 
 class Proofs:
-    """The judge of proofs at one place. `nonce_required` may change at any time; `now` is the clock without skew."""
+    """Verifies the proofs of one endpoint. `nonce_required` may change at any time; `now` is the clock without skew."""
 
     def __init__(self, now: Callable[[], float], *, nonce_required: bool) -> None:
         self.nonce_required = nonce_required
@@ -32,26 +32,27 @@ class Proofs:
         self._nonces: TTLCache[str, None] = TTLCache(100, NONCE_GOOD_FOR, timer=now)
         self._newest = ""
         self._renew_at = float("-inf")
-        # Twice as long as a proof may be old, for clocks that are set back meanwhile.
+        # Twice a proof's maximum age, in case the clock is set back.
         self._spent: TTLCache[tuple[str, str], None] = TTLCache(_JTIS_KEPT, 2 * GOOD_FOR, timer=now)
 
     def nonce(self) -> str:
-        """The newest."""
+        """Return the current nonce, renewing it if due."""
         if self._now() >= self._renew_at:
             self._newest, self._renew_at = secrets.token_urlsafe(18), self._now() + NONCE_LASTS
             self._nonces[self._newest] = None
         return self._newest
 
     def renew_nonce(self, *, forget: bool = True) -> None:
-        """Another nonce from now on. `forget`: those before it are not accepted any more, not even for a while."""
+        """Issue a new nonce from now on. `forget`: reject older nonces at once."""
         self._renew_at = float("-inf")
         if forget:
             self._nonces.clear()
 
     def judge(self, sent: Sequence[str], *, method: str, url: str, now: float, access_token: str | None = None) -> str:
-        """The thumbprint (RFC 7638) of the key that made the one proof in `sent`, the values of the header `DPoP`.
+        """Verify the one proof in `sent`, the values of the header `DPoP`; return its key's thumbprint (RFC 7638).
 
-        `url` is the request's, without query; `now` epoch seconds. `access_token` came with the request to an API.
+        `url` is the request's URL without query, `now` epoch seconds, `access_token` the token sent to an API. Raises
+        RefusedError.
         """
         if not sent:
             raise RefusedError(texts.PROOF_MISSING)
@@ -69,18 +70,18 @@ class Proofs:
         if access_token is not None and claims.get("ath") != _hash(access_token):
             raise RefusedError(texts.PROOF_ATH)
         self._spend(thumbprint, claims.get("jti"))
-        self._look_at_nonce(claims.get("nonce"))
+        self._check_nonce(claims.get("nonce"))
         return thumbprint
 
     def _spend(self, thumbprint: str, jti: object) -> None:
-        """Like an assertion's, the id of a genuine proof is used up by being shown."""
+        """Consume the `jti` of an authentic proof, even if the request is rejected later."""
         if not isinstance(jti, str) or not jti:
             raise RefusedError(texts.PROOF_JTI)
         if (thumbprint, jti) in self._spent:
             raise RefusedError(texts.PROOF_REPLAYED)
         self._spent[thumbprint, jti] = None
 
-    def _look_at_nonce(self, nonce: object) -> None:
+    def _check_nonce(self, nonce: object) -> None:
         if nonce is None and not self.nonce_required:
             return
         self.nonce()
@@ -89,7 +90,7 @@ class Proofs:
 
 
 def _signature(signed: jws.CompactSignature) -> str:
-    """The key stands in the header, its public half only, and has signed."""
+    """Verify the signature with the public key in the header; return its thumbprint."""
     header = signed.headers()
     if header.get("typ") != "dpop+jwt":
         raise RefusedError(texts.PROOF_TYPE)

@@ -1,4 +1,4 @@
-"""The server on its socket: which path leads where."""
+"""The listening server and its routes."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -7,13 +7,13 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from broker.devserver import endpoint, people, texts, users, wire
+from broker.devserver import controls, endpoint, texts, users, wire
 from broker.devserver.access import AccessTokens
-from broker.devserver.asked import ALGORITHMS
 from broker.devserver.endpoint import TokenEndpoint
 from broker.devserver.faults import Faults
 from broker.devserver.journal import Journal, Seen
 from broker.devserver.proofs import Proofs
+from broker.devserver.received import ALGORITHMS
 from broker.devserver.registry import Client, Registry
 from broker.devserver.users import Users
 
@@ -24,19 +24,19 @@ _METHODS = {
     KEYS: {"GET"},
     users.PATH: {"GET"},
     **{path: {"GET"} for path in METADATA},
-    **people.PATHS,
+    **controls.PATHS,
 }
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
-_CLOSING = 0.1  # seconds for what is being answered; whoever hangs is cut off
+_CLOSING = 0.1  # seconds for requests in flight at shutdown
 
 
 class DevServer:
     """An authorization server in this process: `async with DevServer(clients=[…]) as server`.
 
-    `now` is its clock (epoch seconds), for everything it judges and for its `Date`; `lifetime`, in seconds, that of its
-    tokens. `listen` is host and port, port 0 for any; a host that is not loopback is refused (ValueError) unless
-    `anywhere`. `on_request` is told of every token request. Tell it to misbehave by `faults`, ask `journal` what came.
-    `proofs` judges DPoP proofs at the token endpoint, where Okta wants a nonce in each, `api_proofs` those at the API.
+    `now` is the clock (epoch seconds) for all checks and for `Date`; `lifetime` of its tokens in seconds. `listen` is
+    host and port, port 0 for any free one. A host that is not loopback raises ValueError unless `anywhere`.
+    `on_request` is called after every token request. `faults` injects faults, `journal` records requests. `proofs`
+    verifies DPoP proofs at the token endpoint, where Okta requires a nonce, `api_proofs` those at the API.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class DevServer:
             now=now,
             lifetime=lifetime,
         )
-        self._controls = people.Controls(
+        self._controls = controls.Controls(
             faults=self.faults, journal=self.journal, proofs=self.proofs, api_proofs=self.api_proofs
         )
         for client in clients:
@@ -78,7 +78,7 @@ class DevServer:
 
     @property
     def issuer(self) -> str:
-        """Its base URL, and the issuer in its metadata when called by it."""
+        """The base URL; also the issuer in the metadata if the request uses this host."""
         host = "localhost" if self.host in _EVERY_ADDRESS else self.host
         return f"http://{wire.authority(host, self.port)}"
 
@@ -94,7 +94,7 @@ class DevServer:
 
     @property
     def lifetime(self) -> float:
-        """Of the tokens made from now on, in seconds."""
+        """Lifetime of new tokens, in seconds."""
         return self._endpoint.lifetime
 
     @lifetime.setter
@@ -109,12 +109,12 @@ class DevServer:
         *,
         dpop: bool = False,
     ) -> None:
-        """Add or replace a client: see `Client`. Raises ValueError with a sentence when `keys` is no JWKS."""
+        """Add or replace a client: see `Client`. Raises ValueError if `keys` is not a JWKS."""
         granted = None if scopes is None else frozenset(scopes)
         self._registry.register(Client(client_id=client_id, keys=keys, scopes=granted, dpop=dpop))
 
     async def __aenter__(self) -> Self:
-        """Raises OSError when the address cannot be bound."""
+        """Start listening. Raises OSError if the address cannot be bound."""
         self._runner = web.ServerRunner(wire.Server(self._handle, access_log=None), shutdown_timeout=_CLOSING)
         await self._runner.setup()
         try:
@@ -138,7 +138,7 @@ class DevServer:
             answer = wire.refusal(texts.TOO_LARGE)
         except (web.RequestPayloadError, ConnectionError):
             answer = wire.refusal(texts.BAD_REQUEST)
-        except Exception as error:  # noqa: BLE001 - a bug of ours: no traceback may leave, so the journal names its place
+        except Exception as error:  # noqa: BLE001 - no traceback may leave; the journal records the place
             self.journal.crashed(error)
             answer = wire.refusal(texts.SERVER_ERROR)
         return wire.stamp(answer, self._clock())
@@ -146,21 +146,21 @@ class DevServer:
     async def _route(self, request: web.BaseRequest) -> web.Response:
         path, host = request.path, request.headers.get("Host") or wire.authority(self.host, self.port)
         issuer = f"http://{host}"
-        if path not in _METHODS or (path in people.PATHS and not people.is_welcome(request.remote, host)):
+        if path not in _METHODS or (path in controls.PATHS and not controls.is_local(request.remote, host)):
             return wire.refusal(texts.NOT_FOUND)
         if request.method not in _METHODS[path]:
             return wire.refusal(texts.METHOD, {"Allow": ", ".join(sorted(_METHODS[path]))})
         if path == endpoint.PATH:
             return await self._endpoint.answer(request, issuer)
-        if path in people.PATHS:
-            return await people.answer(request, self._controls)
+        if path in controls.PATHS:
+            return await controls.answer(request, self._controls)
         if path == users.PATH:
             return self._users.answer(request, issuer, self._clock())
         return wire.as_json(self._tokens.jwks() if path == KEYS else _metadata(issuer))
 
 
 def _metadata(issuer: str) -> dict[str, Any]:
-    """RFC 8414 section 2."""
+    """Authorization server metadata (RFC 8414 section 2)."""
     return {
         "issuer": issuer,
         "token_endpoint": issuer + endpoint.PATH,

@@ -1,6 +1,6 @@
-"""What Okta's Org authorization server says when it refuses: status, `error`, `error_description`, word for word.
+"""The errors of Okta's Org authorization server, verbatim: status, `error`, `error_description`.
 
-From Okta's published table of OAuth 2.0 errors (release 2026.08.1). Its API errors have another shape: `errorCode`.
+From Okta's published table of OAuth 2.0 errors (release 2026.08.1). Errors of Okta's API have `errorCode` instead.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class ApiError:
-    """An error of Okta's core, met in front of the token endpoint and at the API: no member `error`."""
+    """An error of Okta's API, which also guards the token endpoint: `errorCode` instead of `error`."""
 
     status: int
     code: str
@@ -39,7 +39,7 @@ class ApiError:
 
 
 class RefusedError(Exception):
-    """A request is refused, with these words."""
+    """A request is rejected with `refusal`."""
 
     def __init__(self, refusal: Refusal | ApiError) -> None:
         self.refusal = refusal
@@ -150,7 +150,7 @@ WRONG_SCHEME = Refusal(
     "The resource request must use the DPoP authentication scheme when using a DPoP bound token.",
 )
 NOT_BOUND = Refusal(401, "invalid_token", "The presented access_token is not DPoP bound.")
-#: Not Okta's, whose API wants none: an API that does answers so (RFC 9449 section 9).
+#: Not an error of Okta, whose API requires no nonce; the answer of an API that does (RFC 9449 section 9).
 API_WANTS_NONCE = Refusal(401, "use_dpop_nonce", "Resource server requires nonce in DPoP proof.")
 
 RATE_LIMITED = ApiError(429, "E0000047", "API call exceeded rate limit due to too many requests.")

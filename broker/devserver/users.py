@@ -1,4 +1,4 @@
-"""An API to try a token on, in Okta's manner: with a Bearer token (RFC 6750), or a DPoP token (RFC 9449 section 7)."""
+"""An example API modelled on Okta's, for Bearer tokens (RFC 6750) and DPoP tokens (RFC 9449 section 7)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from aiohttp import web
 
 from broker.devserver import texts, wire
 from broker.devserver.access import AccessTokens
-from broker.devserver.asked import ALGORITHMS
 from broker.devserver.proofs import Proofs
+from broker.devserver.received import ALGORITHMS
 from broker.devserver.texts import ApiError, Refusal, RefusedError
 
 PATH = "/api/v1/users"
@@ -16,14 +16,14 @@ _USER = {"id": "00u1", "status": "ACTIVE", "profile": {"login": "ada@example.com
 
 
 class Users:
-    """Who is there, told to whoever has a token; a DPoP token takes a proof by `proofs` besides."""
+    """Lists users for a valid access token; a DPoP token also needs a proof, verified by `proofs`."""
 
     def __init__(self, tokens: AccessTokens, proofs: Proofs) -> None:
         self._tokens = tokens
         self._proofs = proofs
 
     def answer(self, request: web.BaseRequest, issuer: str, now: float) -> web.Response:
-        """`issuer` is the server's base URL as this request called it, `now` epoch seconds."""
+        """Answer one request. `issuer` is the server's base URL as addressed by the request, `now` epoch seconds."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         scheme, token = scheme.lower(), token.strip()
         sent = request.headers.getall("DPoP", [])
@@ -41,7 +41,7 @@ class Users:
                     raise RefusedError(texts.NOT_BOUND_TO_PROOF)
         except RefusedError as error:
             said = texts.API_WANTS_NONCE if error.refusal is texts.USE_NONCE else error.refusal
-            assert isinstance(said, Refusal)  # noqa: S101 - of the others, which are Okta's core's, none is about tokens
+            assert isinstance(said, Refusal)  # noqa: S101 - proof errors are never an ApiError
             answer = _challenge(said, "DPoP", said.error, said.description)
         else:
             answer = wire.as_json([_USER])
@@ -51,7 +51,7 @@ class Users:
 
 
 def _scheme(scheme: str, bound_to: str | None, sent: list[str]) -> None:
-    """A bound token is sent as DPoP and with a proof, another as Bearer."""
+    """Require the scheme DPoP and a proof for a bound token, Bearer for any other. Raises RefusedError."""
     if bound_to is None and scheme == "dpop":
         raise RefusedError(texts.NOT_BOUND)
     if bound_to is not None and scheme != "dpop":

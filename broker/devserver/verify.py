@@ -1,4 +1,4 @@
-"""The rules: what a token request must be to be granted. No clock, no I/O; each refuses with Okta's words."""
+"""Checks of a token request, without clock or I/O. Each raises RefusedError with Okta's error text."""
 
 import re
 from collections.abc import Collection, Container, Mapping, Sequence
@@ -8,41 +8,41 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from broker.devserver import texts
-from broker.devserver.asked import ALGORITHMS, REGISTRY, Asked
 from broker.devserver.keysets import RegisteredKey
+from broker.devserver.received import ALGORITHMS, REGISTRY, ReceivedRequest
 from broker.devserver.texts import RefusedError
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 MAX_LIFETIME = 3600
-#: An `exp` beyond this (the year 5138) was meant as milliseconds.
+#: An `exp` beyond this (the year 5138) is in milliseconds by mistake.
 _MILLISECONDS = 1e11
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 section 3.3
 _OPENID = frozenset({"openid", "profile", "email", "address", "phone", "offline_access", "groups", "device_sso"})
 
 
-def grant_type(asked: Asked) -> None:
-    """The form is readable and asks for the one grant there is."""
-    if asked.trouble:
-        raise RefusedError(asked.trouble)
-    if not (grant := asked.form.get("grant_type")):
+def grant_type(received: ReceivedRequest) -> None:
+    """Check that the form is well-formed and requests the only supported grant."""
+    if received.trouble:
+        raise RefusedError(received.trouble)
+    if not (grant := received.form.get("grant_type")):
         raise RefusedError(texts.NO_GRANT_TYPE)
     if grant != texts.GRANT_TYPES:
         raise RefusedError(texts.GRANT_TYPE)
 
 
-def method(asked: Asked, clients: Container[str]) -> None:
-    """The client authenticates with an assertion (RFC 7523 section 2.2), and with nothing besides."""
-    form = asked.form
+def method(received: ReceivedRequest, clients: Container[str]) -> None:
+    """Check that the client authenticates with an assertion only (RFC 7523 section 2.2)."""
+    form = received.form
     asserts = "client_assertion" in form or "client_assertion_type" in form
-    used = [asserts, "client_secret" in form, asked.authorization != "absent"]
+    used = [asserts, "client_secret" in form, received.authorization != "absent"]
     if sum(used) > 1:
         raise RefusedError(texts.SEVERAL_CREDENTIALS)
-    if asked.authorization == "unusable":
+    if received.authorization == "unusable":
         raise RefusedError(texts.BAD_AUTHORIZATION)
     if not any(used) and "client_id" not in form:
         raise RefusedError(texts.NO_CREDENTIALS)
     if not asserts:
-        if asked.client_id not in clients:
+        if received.client_id not in clients:
             raise RefusedError(texts.CLIENT_ID)
         raise RefusedError(texts.SECRET if any(used) else texts.CLIENT)
     if form.get("client_assertion_type") != ASSERTION_TYPE:
@@ -51,30 +51,30 @@ def method(asked: Asked, clients: Container[str]) -> None:
         raise RefusedError(texts.NO_CREDENTIALS)
 
 
-def assertion(asked: Asked) -> jws.CompactSignature:
-    """The assertion, if it is a JWT in an algorithm that Okta takes: no PS*, no EdDSA."""
-    # No critical extension is understood (RFC 7515 section 4.1.11); joserfc stumbles over a `crit` that is no list.
-    if not asked.signed or "crit" in asked.header or not isinstance(asked.claims.get("jti", ""), str):
+def assertion(received: ReceivedRequest) -> jws.CompactSignature:
+    """Return the assertion if it is a JWT with an algorithm that Okta accepts: no PS*, no EdDSA."""
+    # No critical extension is supported (RFC 7515 section 4.1.11); joserfc fails on a `crit` that is not a list.
+    if not received.signed or "crit" in received.header or not isinstance(received.claims.get("jti", ""), str):
         raise RefusedError(texts.PARSING)
-    if asked.algorithm not in ALGORITHMS:
+    if received.algorithm not in ALGORITHMS:
         raise RefusedError(texts.ALGORITHM)
-    return asked.signed
+    return received.signed
 
 
-def identity(asked: Asked, clients: Container[str]) -> str:
-    """The client_id an assertion is for. `iss` and `sub` are both it (RFC 7523 section 3), and so is the form's."""
-    issuer = asked.claims.get("iss")
+def identity(received: ReceivedRequest, clients: Container[str]) -> str:
+    """Return the client id: `iss`, which must equal `sub` (RFC 7523 section 3) and the form's `client_id`."""
+    issuer = received.claims.get("iss")
     if not isinstance(issuer, str) or issuer not in clients:
         raise RefusedError(texts.ISSUER)
-    if asked.claims.get("sub") != issuer:
+    if received.claims.get("sub") != issuer:
         raise RefusedError(texts.SUBJECT)
-    if asked.form.get("client_id", issuer) != issuer:
+    if received.form.get("client_id", issuer) != issuer:
         raise RefusedError(texts.CLIENT_ID)
     return issuer
 
 
 def signature(signed: jws.CompactSignature, keys: Sequence[RegisteredKey], jwks_uri: str | None) -> None:
-    """One of the client's keys, the one that `kid` names, signed it. `kid` may be left out when there is one key."""
+    """Verify the signature with the key that `kid` names. `kid` is optional if the client has one key."""
     header = signed.headers()
     if jwks_uri and header.get("jku", jwks_uri) != jwks_uri:
         raise RefusedError(texts.JKU)
@@ -100,7 +100,7 @@ def signature(signed: jws.CompactSignature, keys: Sequence[RegisteredKey], jwks_
 
 
 def claims(claimed: Mapping[str, Any], endpoint: str, now: float) -> None:
-    """Audience and times, without any tolerance. `endpoint` is the URL as it was called, `now` epoch seconds."""
+    """Check audience and times, without leeway. `endpoint` is the URL as requested, `now` epoch seconds."""
     audience = claimed.get("aud")
     if endpoint not in (audience if isinstance(audience, list) else [audience]):
         raise RefusedError(texts.AUDIENCE)
@@ -119,9 +119,9 @@ def claims(claimed: Mapping[str, Any], endpoint: str, now: float) -> None:
 
 
 def scopes(asked_for: str, granted: Collection[str] | None, known: Collection[str]) -> list[str]:
-    """The scopes to grant: those asked for that the client has; the others are dropped without a word.
+    """Return the requested scopes that the client has; others are dropped silently.
 
-    `granted` of `None` is everything. `known` are the scopes there are besides Okta's own `okta.*`.
+    `granted` is `None` for all. `known` are the existing scopes besides Okta's own `okta.*`.
     """
     wanted = list(dict.fromkeys(asked_for.split(" "))) if asked_for.strip() else []
     if not wanted:

@@ -1,4 +1,4 @@
-"""The server's HTTP: sockets, answers, and connections that end badly on purpose."""
+"""HTTP details: sockets, answers, and connections aborted on purpose."""
 
 import ipaddress
 import json
@@ -18,7 +18,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's own answer to a malformed head repeats it, secrets included, and logs it."""
+    """Replaces aiohttp's answer to a malformed request head, which quotes and logs the head with its secrets."""
 
     __slots__ = ()
 
@@ -36,7 +36,7 @@ class _Connection(web.RequestHandler):
 
 
 class Server(web.Server):
-    """aiohttp's low-level server with connections that repeat nothing."""
+    """aiohttp's low-level server with `_Connection` as its protocol."""
 
     def __call__(self) -> web.RequestHandler:
         """Make the protocol of a new connection."""
@@ -44,7 +44,7 @@ class Server(web.Server):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine's alone; a name other than `localhost` may lead anywhere."""
+    """Whether a host is a loopback address or `localhost`."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -57,7 +57,7 @@ def authority(host: str, port: int) -> str:
 
 
 def as_json(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:  # noqa: ANN401 - whatever JSON takes
-    """An answer that no cache keeps and a terminal shows well."""
+    """Return an indented JSON answer with `Cache-Control: no-store`."""
     return web.Response(
         status=status,
         body=json.dumps(content, indent=2).encode() + b"\n",
@@ -67,12 +67,12 @@ def as_json(content: Any, status: int = 200, headers: Mapping[str, str] | None =
 
 
 def refusal(said: Refusal | ApiError, headers: Mapping[str, str] | None = None) -> web.Response:
-    """The server's own words."""
+    """Return the answer for an error."""
     return as_json(said.body(), said.status, headers)
 
 
 def stamp(answer: web.Response, now: float) -> web.Response:
-    """Adds the headers of every answer; aiohttp's own `Date` would be the system's, not the server's."""
+    """Add the common headers. aiohttp's `Date` would follow the system clock, not the server's."""
     answer.headers.setdefault("Date", formatdate(now, usegmt=True))
     answer.headers.setdefault("Server", "token-broker-dev-server")
     answer.headers.setdefault("X-Okta-Request-Id", uuid.uuid4().hex)
@@ -80,7 +80,7 @@ def stamp(answer: web.Response, now: float) -> web.Response:
 
 
 def close(request: web.BaseRequest, *, reset: bool) -> web.Response:
-    """Ends the connection unanswered, with RST or with FIN. The response is for aiohttp, which drops it."""
+    """Close the connection unanswered, with RST or FIN. aiohttp discards the returned response."""
     if transport := request.transport:
         if reset:
             linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)

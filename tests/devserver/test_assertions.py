@@ -10,8 +10,8 @@ from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from broker.devserver import DevServer, verify
-from broker.devserver.asked import FORM, read
 from broker.devserver.keysets import parse
+from broker.devserver.received import FORM, read
 from broker.devserver.texts import RefusedError
 from devserver_client import JWT_BEARER, Asker, public
 

@@ -7,7 +7,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from broker.devserver import DevServer, Fault, Seen
-from broker.devserver.asked import FORM
+from broker.devserver.received import FORM
 from devserver_client import SCOPE, Asker, basic, public
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from broker.devserver import DevServer, read_file
-from broker.devserver.keysets import BehindUrl, parse
+from broker.devserver.keysets import RemoteKeys, parse
 from broker.devserver.texts import RefusedError
 from certificates import self_signed
 from devserver_client import Asker, public
@@ -213,7 +213,7 @@ async def test_jwks_uri_with_an_unknown_certificate_is_refused(tmp_path: Path) -
     _, tls = self_signed(tmp_path)
     async with raw_server(answers(http(b'{"keys": []}')), tls=tls) as server:
         with pytest.raises(RefusedError):
-            await BehindUrl(f"https://127.0.0.1:{server.port}/jwks.json", lambda: 0.0).keys()
+            await RemoteKeys(f"https://127.0.0.1:{server.port}/jwks.json", lambda: 0.0).keys()
     assert server.requests == []
 
 
@@ -222,4 +222,4 @@ async def test_jwks_uri_with_a_trusted_certificate_is_read(tmp_path: Path, monke
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     keys = json.dumps(public(ECKey.generate_key("P-256"))).encode()
     async with raw_server(answers(http(keys)), tls=tls) as server:
-        assert len(await BehindUrl(f"https://127.0.0.1:{server.port}/jwks.json", lambda: 0.0).keys()) == 1
+        assert len(await RemoteKeys(f"https://127.0.0.1:{server.port}/jwks.json", lambda: 0.0).keys()) == 1

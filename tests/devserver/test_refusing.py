@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from broker.devserver.asked import FORM
+from broker.devserver.received import FORM
 from devserver_client import Asker, basic
 
 UNAUTHORIZED = (401, "invalid_client")

@@ -1,4 +1,4 @@
-"""A token request as it came in, read but not yet believed."""
+"""A token request, parsed but not verified."""
 
 import base64
 import json
@@ -21,21 +21,18 @@ _COMPACT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 
 
 class _Registry(jws.JWSRegistry):
-    """joserfc's limit of 512 bytes for a header refuses `x5c`, which Okta takes."""
+    """joserfc's limit of 512 bytes for a header rejects `x5c`, which Okta accepts."""
 
     max_header_length = 16_384
 
 
-#: Headers that nobody knows are passed over (RFC 7515 section 4), unless `crit` names them.
+#: Unknown header parameters are ignored (RFC 7515 section 4), unless `crit` names them.
 REGISTRY = _Registry(algorithms=ALGORITHMS, strict_check_header=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One POST to the token endpoint. Nothing in it is verified; `trouble` is why it cannot be read at all.
-
-    `proofs` are the values of the header `DPoP`, `proved` the claims of the only one.
-    """
+class ReceivedRequest:
+    """One POST to the token endpoint. None of its claims is verified."""
 
     form: Mapping[str, str] = field(repr=False)
     authorization: Literal["absent", "basic", "unusable"]
@@ -43,8 +40,11 @@ class Asked:
     signed: jws.CompactSignature | None = field(repr=False)
     claims: Mapping[str, Any] = field(repr=False)
     proofs: tuple[str, ...] = field(repr=False)
+    """The values of the header `DPoP`."""
     proved: Mapping[str, Any] = field(repr=False)
+    """The claims of the DPoP proof; empty unless there is exactly one."""
     trouble: Refusal | ApiError | None
+    """Why the request cannot be parsed."""
 
     @property
     def header(self) -> Mapping[str, Any]:
@@ -53,27 +53,27 @@ class Asked:
 
     @property
     def client_id(self) -> str | None:
-        """Who asks, by its own account: assertion, Basic header, form."""
+        """The claimed client: from the assertion, the Basic header or the form, in this order."""
         return _text(self.claims.get("iss")) or self.basic_id or self.form.get("client_id")
 
     @property
     def jti(self) -> str | None:
-        """The assertion's id."""
+        """The assertion's `jti`."""
         return _text(self.claims.get("jti"))
 
     @property
     def proof_jti(self) -> str | None:
-        """The proof's id."""
+        """The proof's `jti`."""
         return _text(self.proved.get("jti"))
 
     @property
     def nonce(self) -> str | None:
-        """The nonce in the proof."""
+        """The proof's `nonce`."""
         return _text(self.proved.get("nonce"))
 
     @property
     def kid(self) -> str | None:
-        """The key the assertion names."""
+        """The assertion's `kid`."""
         return _text(self.header.get("kid"))
 
     @property
@@ -82,12 +82,12 @@ class Asked:
         return _text(self.header.get("alg"))
 
 
-def read(body: bytes, content_type: str, authorization: str | None, proofs: Sequence[str] = ()) -> Asked:
-    """Raises nothing: what cannot be read is said in `trouble`, so that the request can be written down too."""
+def read(body: bytes, content_type: str, authorization: str | None, proofs: Sequence[str] = ()) -> ReceivedRequest:
+    """Parse a request. Never raises: `trouble` holds the error, so that the journal can record the request too."""
     form, trouble = _form(body, content_type)
     state, basic_id = _basic(authorization)
     signed, claims = compact(form.get("client_assertion", ""))
-    return Asked(
+    return ReceivedRequest(
         form=form,
         authorization=state,
         basic_id=basic_id,
@@ -115,7 +115,7 @@ def _form(body: bytes, content_type: str) -> tuple[dict[str, str], Refusal | Api
 
 
 def _basic(authorization: str | None) -> tuple[Literal["absent", "basic", "unusable"], str | None]:
-    """RFC 6749 section 2.3.1: both halves are form-encoded. The secret is dropped here."""
+    """Return the state of the header and the client id (RFC 6749 section 2.3.1). The secret is dropped."""
     if authorization is None:
         return "absent", None
     scheme, _, credentials = authorization.partition(" ")
@@ -127,7 +127,7 @@ def _basic(authorization: str | None) -> tuple[Literal["absent", "basic", "unusa
 
 
 def compact(text: str) -> tuple[jws.CompactSignature | None, dict[str, Any]]:
-    """A signed JWT and its claims, unverified; `None` and no claims when it cannot be read."""
+    """Parse a signed JWT and its claims, unverified; `None` and no claims if it is malformed."""
     if not _COMPACT.fullmatch(text):
         return None, {}
     try:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from broker.devserver import DevServer, Fault
-from broker.devserver.people import is_welcome
+from broker.devserver.controls import is_local
 from devserver_client import Asker, Reply
 from each_case import for_each
 
@@ -106,8 +106,8 @@ async def test_a_name_that_was_pointed_here_is_not_welcome(app: Asker, path: str
         (None, "localhost", False),
     ],
 )
-def test_only_this_machine_is_welcome(peer: str | None, host: str, *, welcome: bool) -> None:
-    assert is_welcome(peer, host) is welcome
+def test_only_this_machine_is_local(peer: str | None, host: str, *, welcome: bool) -> None:
+    assert is_local(peer, host) is welcome
 
 
 async def test_requests_are_listed_without_assertion_or_secret(app: Asker) -> None:

@@ -1,7 +1,7 @@
-"""`/dev`: what people at a terminal use to see the requests and to order faults.
+"""`/dev`: the HTTP interface for reading the journal and injecting faults.
 
-Only this machine may: the peer is on loopback, `Host` is not a name that a page could point here (DNS rebinding),
-and orders are JSON by their content type, which no foreign page can send without asking first.
+Restricted to this machine: the peer must be on loopback and `Host` a loopback address or `localhost` (DNS rebinding).
+Requests must have the content type `application/json`, which a foreign web page cannot send without a CORS preflight.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class _Order(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """What there is to turn and to look at; `proofs` are those at the token endpoint, `api_proofs` those at the API."""
+    """The state behind `/dev`: `proofs` of the token endpoint, `api_proofs` of the API."""
 
     faults: Faults
     journal: Journal
@@ -34,12 +34,12 @@ class Controls:
     api_proofs: Proofs
 
     def clear(self) -> None:
-        """As Okta behaves."""
+        """Restore Okta's behavior."""
         self.faults.clear()
         self.proofs.nonce_required, self.api_proofs.nonce_required = True, False
 
-    def shown(self) -> dict[str, object]:
-        """What is set."""
+    def as_dict(self) -> dict[str, object]:
+        """The current state, for the answer."""
         return {
             "skew": self.faults.skew,
             "nonce_required": self.proofs.nonce_required,
@@ -47,8 +47,8 @@ class Controls:
             "faults": msgspec.to_builtins(self.faults.pending()),
         }
 
-    def take(self, order: _Order) -> None:
-        """Do as `order` says."""
+    def apply(self, order: _Order) -> None:
+        """Apply the settings in `order` and add its fault, if any."""
         if order.skew is not None:
             self.faults.skew = order.skew
         if order.nonce_required is not None:
@@ -63,14 +63,14 @@ class Controls:
             self.faults.add(fault)
 
 
-def is_welcome(peer: str | None, host: str) -> bool:
-    """Whether a request to `/dev` comes from this machine and by a literal address or `localhost`."""
+def is_local(peer: str | None, host: str) -> bool:
+    """Whether the peer is on loopback and `Host` is a loopback address or `localhost`."""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
     return wire.is_loopback(peer or "") and wire.is_loopback(name)
 
 
 async def answer(request: web.BaseRequest, controls: Controls) -> web.Response:
-    """Any request to one of `PATHS`, by one of its methods."""
+    """Answer a request to one of `PATHS` with an allowed method."""
     journal = controls.journal
     if request.path == "/dev/requests":
         return wire.as_json(
@@ -85,13 +85,13 @@ async def answer(request: web.BaseRequest, controls: Controls) -> web.Response:
         )
     if request.method == "DELETE":
         controls.clear()
-    if request.method == "POST" and (complaint := _order(request.content_type, await request.read(), controls)):
+    if request.method == "POST" and (complaint := _apply_orders(request.content_type, await request.read(), controls)):
         return wire.as_json({"error": "invalid_request", "error_description": complaint}, 400)
-    return wire.as_json(controls.shown())
+    return wire.as_json(controls.as_dict())
 
 
-def _order(content_type: str, body: bytes, controls: Controls) -> str | None:
-    """Takes one order, or a list; a sentence when it is none."""
+def _apply_orders(content_type: str, body: bytes, controls: Controls) -> str | None:
+    """Apply the order or list of orders in `body`; return an error text if it is invalid."""
     if content_type != "application/json":
         return "Send the fault as JSON, with the header Content-Type: application/json (curl --json)."
     try:
@@ -99,5 +99,5 @@ def _order(content_type: str, body: bytes, controls: Controls) -> str | None:
     except msgspec.MsgspecError as error:
         return f"That is no fault: {error}."
     for order in ordered if isinstance(ordered, list) else [ordered]:
-        controls.take(order)
+        controls.apply(order)
     return None
