@@ -19,7 +19,7 @@ NO_NAME = "has a host of which a part between dots is empty or longer than 63 ch
 
 
 def api_listen(address: str) -> str | None:
-    """Of the workload API: loopback, or a Unix socket."""
+    """Check a workload API address: loopback or a Unix socket."""
     if address.startswith("unix:"):
         path = address.removeprefix("unix:")
         if not path.startswith("/"):
@@ -39,7 +39,7 @@ def api_listen(address: str) -> str | None:
 
 
 def admin_listen(address: str) -> str | None:
-    """Of the admin listener: any host, or none for every address family."""
+    """Check an admin listener address: any host, or none for all addresses."""
     host, colon, port = address.rpartition(":")
     if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
         return f"{address!r:.80} is not HOST:PORT, like localhost:7180 or [::1]:7180"
@@ -51,14 +51,14 @@ def admin_listen(address: str) -> str | None:
 
 
 def host_name(host: str) -> str | None:
-    """Of a Host header: a name or an address, without port."""
+    """Check the host of a Host header: a name or an address, without port."""
     if HOST.fullmatch(host) or _is_ip(host.strip("[]")):
         return None
     return f"{host!r:.80} is not a host name; write it without scheme, port or path, like broker.internal"
 
 
 def endpoint(url: str) -> str | None:
-    """Of a token endpoint (RFC 6749 section 3.2)."""
+    """Check a token endpoint (RFC 6749 section 3.2)."""
     if not (parts := _split(url)):
         return "is not a URL; write it in full, like https://idp.example.com/oauth2/token"
     if parts.username is not None or parts.password is not None:
@@ -69,14 +69,14 @@ def endpoint(url: str) -> str | None:
 
 
 def issuer(url: str) -> str | None:
-    """Of an issuer identifier (RFC 8414 section 2)."""
+    """Check an issuer identifier (RFC 8414 section 2)."""
     if wrong := endpoint(url):
         return wrong.replace("/oauth2/token", "")
     return "has a query (?…), which an issuer never has; take it out" if "?" in url else None
 
 
 def target(url: str) -> str | None:
-    """Of APIs that DPoP proofs may be asked for (RFC 9449): an origin, as the hand-out will read that of a request."""
+    """Check a DPoP target (RFC 9449): an origin in the normal form that requests are compared with."""
     place = place_of(url)
     alone = place.origin if place else origin(url) or ""
     if url == alone and place:
@@ -89,29 +89,29 @@ def target(url: str) -> str | None:
 
 
 def origin(url: str) -> str | None:
-    """Scheme, host and port of an http or https URL, the port only where it is an unusual one."""
+    """Return the origin of an http or https URL, without a default port; `None` for any other."""
     return str(URL(url).origin()) if _split(url) else None
 
 
 def host(url: str) -> str:
-    """Of a URL; nothing for what is none."""
+    """Return a URL's host; empty for an invalid URL."""
     parts = _split(url)
     return parts.hostname or "" if parts else ""
 
 
 def path(url: str) -> str:
-    """Of a URL."""
+    """Return a URL's path."""
     return urlsplit(url).path
 
 
 def insecure(url: str) -> bool:
-    """Whether requests to `url` could be read on the way."""
+    """Whether requests to `url` travel unencrypted beyond loopback."""
     parts = urlsplit(url)
     return parts.scheme != "https" and parts.hostname not in LOOPBACK
 
 
 def proxy(url: str) -> str | None:
-    """Of an HTTP proxy, or `none`."""
+    """Check a proxy URL, or `none`."""
     if url == "none":
         return None
     if not (parts := _split(url)):
@@ -125,19 +125,19 @@ def proxy(url: str) -> str | None:
 
 
 def proxy_user(url: str | None) -> str | None:
-    """The user in the URL, if any."""
+    """Return the user name in the URL, if any."""
     return urlsplit(url).username or None if url else None
 
 
 def resource(uri: str) -> str | None:
-    """Of an API (RFC 8707 section 2)."""
+    """Check a resource indicator (RFC 8707 section 2)."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s]+", uri):
         return f"{uri!r:.80} is not an absolute URI, like https://api.example.com/ or urn:example:api"
     return f"{uri!r:.80} has a fragment (#…), which RFC 8707 forbids" if "#" in uri else None
 
 
 def _split(url: str) -> SplitResult | None:
-    """The parts of an http or https URL."""
+    """Return the parts of an http or https URL; `None` for any other."""
     try:
         parts = urlsplit(url)
         # What the HTTP client will read: a URL that two parsers read differently is none.
@@ -148,7 +148,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _can_be_looked_up(url: str) -> bool:
-    """Whether the host of a URL is one that the resolver takes at all; to the HTTP client any name is one."""
+    """Whether the URL's host can be encoded for DNS, which the HTTP client does not check."""
     try:
         (URL(url).raw_host or "").encode("idna")
     except UnicodeError:

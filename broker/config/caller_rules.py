@@ -1,4 +1,4 @@
-"""What must hold for callers and for the lists that name them; what their files hold shows when they are read."""
+"""Rules for callers and for the lists that name them. Contents of secret files are not checked here."""
 
 from collections.abc import Collection, Iterator
 
@@ -9,7 +9,7 @@ from broker.core.settings import ANONYMOUS, Api, CallerSettings
 
 
 def check(api: Api, place: Place) -> Iterator[Complaint]:
-    """Everything that is wrong with the callers."""
+    """Yield every complaint about the callers."""
     over_unix = any(address.startswith("unix:") for address in api.listen)
     seen: dict[str | int, str] = {}
     for name, caller in api.callers.items():
@@ -35,7 +35,7 @@ def _caller(name: str, caller: CallerSettings, place: Place) -> Iterator[Complai
 
 
 def check_list(callers: Collection[str] | None, known: Collection[str], place: Place) -> Iterator[Complaint]:
-    """Everything that is wrong with a token's list."""
+    """Yield every complaint about a token's list of callers."""
     yield from once(place, tuple(callers or ()))
     for name in callers or ():
         if name != ANONYMOUS and name not in known:

@@ -1,4 +1,4 @@
-"""What must hold within one client."""
+"""Rules for one client."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ AUDIENCES = ("token_endpoint", "issuer")
 
 
 def check(client: ClientSettings, place: Place) -> Iterator[Complaint]:
-    """Everything that is wrong with `client`."""
+    """Yield every complaint about `client`."""
     yield from _server(client, place)
     yield from _credential(client, place)
     yield from _keys(client, place)
@@ -53,7 +53,7 @@ def _server(client: ClientSettings, place: Place) -> Iterator[Complaint]:
 
 
 def _credential(client: ClientSettings, place: Place) -> Iterator[Complaint]:
-    """Keys, or an assertion that somebody else makes."""
+    """Require either private keys or an externally made assertion."""
     if not client.private_keys and not client.assertion_file:
         yield (*place, "private_key"), "is missing; write private_key: {file: …}, or else an assertion_file"
     if not client.assertion_file:

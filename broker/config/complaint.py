@@ -12,26 +12,26 @@ Complaint = tuple[Place, str]
 
 
 def each(place: Place, values: Sequence[str], fault: Callable[[str], str | None]) -> Iterator[Complaint]:
-    """Every value has no `fault`."""
+    """Yield a complaint for each value that `fault` rejects."""
     for position, value in enumerate(values):
         if wrong := fault(value):
             yield (*place, position), wrong
 
 
 def once(place: Place, values: Sequence[str]) -> Iterator[Complaint]:
-    """No value is there twice."""
+    """Yield a complaint for each duplicate value."""
     for value in dict.fromkeys(value for value in values if values.count(value) > 1):
         yield place, f"{value!r:.80} is written twice"
 
 
 def preset(client: ClientSettings, values: Mapping[str, str | None], place: Place) -> Iterator[Complaint]:
-    """The provider's rules about `values`, by their keys."""
+    """Check `values`, keyed by configuration key, against the provider's rules."""
     for rule in broken(PRESETS[client.provider].rules, client, values):
         yield (*place, *rule.key.split(".")), rule.reason
 
 
 def broken(rules: Iterable[Rule], client: ClientSettings, values: Mapping[str, str | None]) -> Iterator[Rule]:
-    """Those of `rules` that `values` break; the first one speaks for its key."""
+    """Yield the rules that `values` break, at most the first for each key."""
     path = urlsplit(client.token_endpoint or client.issuer or "").path
     grant = values.get("grant") or ""
     told = set()

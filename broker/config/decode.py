@@ -1,4 +1,4 @@
-"""A tree of plain values -> settings, by the types in `settings`. Every complaint is told; the rest is made."""
+"""A tree of plain values -> typed settings. Collects all complaints instead of stopping at the first."""
 
 import re
 from functools import cache
@@ -36,7 +36,7 @@ DECISIVE = ("issuer", "token_endpoint", "proxy", "private_keys", "assertion_file
 
 
 class Decoder:
-    """Makes settings; paths of files are taken relative to `folder`.
+    """Builds settings; file paths are relative to `folder`.
 
     What is broken and could have been left out is replaced by its default, so that the rules still see the rest.
     """
@@ -46,12 +46,12 @@ class Decoder:
         self.folder = folder
 
     def settings(self, tree: dict[str, Tree]) -> Settings:
-        """What could be made of `tree`; only without complaints it is what was written."""
+        """Build settings from `tree`, with defaults in place of broken values; usable only without complaints."""
         made, _ = self._members(tree, Settings, ())
         return Settings(**{"clients": {}, "tokens": {}, **made})
 
     def decode(self, value: Tree, kind: Kind, place: Place) -> Made:  # noqa: PLR0911 - one way a kind
-        """`value` as a `kind`, or BROKEN."""
+        """Decode `value` as type `kind`, or return BROKEN."""
         if value is BROKEN:
             return BROKEN
         origin: object = get_origin(kind)
@@ -79,7 +79,7 @@ class Decoder:
     def _members(
         self, value: dict[str, Tree], kind: type[msgspec.Struct], place: Place
     ) -> tuple[dict[str, Tree], bool]:
-        """What is there of `kind`, and whether that is enough to make one."""
+        """Return the decoded members of `kind`, and whether they suffice to build one."""
         known = fields(kind)
         strange = [key for key in value if key not in known]
         for key in strange:
@@ -159,7 +159,7 @@ class Decoder:
         return str(value)
 
     def _json(self, value: Tree, place: Place) -> Made:
-        """What a claim may hold."""
+        """Decode any JSON value, for a claim."""
         if isinstance(value, dict):
             return self._mapping(value, object, object, place)
         if isinstance(value, list):
@@ -191,5 +191,5 @@ def fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
 
 
 def what(value: object) -> str:
-    """The kind of a value, for people; never the value, which may have been meant for a secret's place."""
+    """Describe a value's type without the value, which may be a misplaced secret."""
     return str(value).lower() if isinstance(value, bool) else KINDS.get(type(value), "nothing")

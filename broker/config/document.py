@@ -1,4 +1,4 @@
-"""A configuration as it was written: plain values, where each of them stands, and what is wrong with them."""
+"""A configuration as written: plain values, their origins, and complaints about them."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Tree: TypeAlias = Any
 
 
 class Broken:
-    """What stands for a value that was complained about, so that nothing complains about it twice."""
+    """Placeholder for a rejected value, so that no later step complains about it again."""
 
 
 BROKEN: Final = Broken()
@@ -31,22 +31,22 @@ class Origin(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Document:
-    """The keys at the top, and what is known and said of everything below; `origins` knows at least the whole, `()`."""
+    """A tree of values with origins and complaints. `origins` has at least the root, `()`."""
 
     tree: dict[str, Tree]
     origins: dict[Place, Origin]
     complaints: list[tuple[Place, str]] = field(default_factory=list)
 
     def complain(self, place: Place, text: str) -> None:
-        """Note that the value at `place` is wrong; what it lies in answers for a value that nobody wrote."""
+        """Record a complaint about `place`; an unwritten value has the origin of its nearest written parent."""
         self.complaints.append((place, text))
 
     def complained(self, place: Place) -> bool:
-        """Whether what stands at `place`, or something in it, has been complained about."""
+        """Whether there is a complaint about `place` or anything below it."""
         return any(old[: len(place)] == place for old, _ in self.complaints)
 
     def also(self, old: Place, new: Place, value: object) -> None:
-        """`value`, written at `old`, will stand at `new`, too; complaints go on naming `old`."""
+        """Copy the origins of `value` from `old` to `new`; complaints keep naming `old`."""
         if origin := self.origins.get(old):
             self.origins.setdefault(new, origin)
         if isinstance(value, dict | list):
@@ -54,7 +54,7 @@ class Document:
                 self.also((*old, key), (*new, key), inner)
 
     def sentences(self) -> list[str]:
-        """The complaints for people, in the order of the lines, each once."""
+        """Return the complaints as text, ordered by line, without duplicates."""
         found = [(self._origin(place), text) for place, text in self.complaints]
         return list(dict.fromkeys(_sentence(o, text) for o, text in sorted(found, key=lambda pair: pair[0].line)))
 
@@ -70,7 +70,7 @@ def dotted(place: Place) -> str:
 
 
 def shown(key: str) -> str:
-    """A key as it may stand in a sentence: quoted when it is odd, and never long."""
+    """Return a key for display: truncated, and quoted if it has unusual characters."""
     return key if re.fullmatch(r"[A-Za-z0-9_.-]{1,63}", key) else f"{key!r:.40}"
 
 

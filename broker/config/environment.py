@@ -32,12 +32,12 @@ CONFIG = "TOKEN_BROKER_CONFIG"
 
 
 def form(environ: Mapping[str, str]) -> list[str]:
-    """The variables of the file-less form that are set; an empty one is not, as compose files leave them."""
+    """Return the set variables of the file-less form; empty ones count as unset, as in compose files."""
     return [name for name in FORM if environ.get(name)]
 
 
 def read(environ: Mapping[str, str]) -> Document:
-    """One client and one token, both called `default`."""
+    """Read one client and one token, both named `default`."""
     said: dict[str, Any] = {name.removeprefix(PREFIX).lower(): environ.get(name) or None for name in FORM}
     # What variables cannot say depends on the provider, or belongs to the token.
     origins = {(): Origin("variables"), CLIENT: Origin(f"{PREFIX}PROVIDER"), TOKEN: Origin(f"{PREFIX}SCOPES")}
@@ -55,12 +55,12 @@ def read(environ: Mapping[str, str]) -> Document:
 
 
 def _has_endpoint(provider: str | None) -> bool:
-    """Whether there is one for everybody."""
+    """Whether the provider has one token endpoint for all customers."""
     return provider is not None and provider in PRESETS and "token_endpoint" in PRESETS[provider].client
 
 
 def override(document: Document, environ: Mapping[str, str]) -> None:
-    """Put what the overriding variables say over what is written."""
+    """Apply the overriding variables to `document`."""
     for name, (section, key) in OVERRIDES.items():
         if not (text := environ.get(name, "").strip()):
             continue
@@ -76,5 +76,5 @@ def override(document: Document, environ: Mapping[str, str]) -> None:
 
 
 def items(text: str) -> list[str]:
-    """A comma list."""
+    """Split a comma-separated list."""
     return [item.strip() for item in text.split(",") if item.strip()]

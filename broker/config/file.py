@@ -1,4 +1,4 @@
-"""The configuration file: reading it, and noticing later that it is no longer what was read."""
+"""Reading the configuration file, and detecting later changes."""
 
 import hashlib
 import stat
@@ -14,13 +14,13 @@ MAX_BYTES = 1 << 20
 
 
 class ConfigFile(Struct, frozen=True):
-    """What was read. `digest` is None for what can be read only once, a pipe."""
+    """A file that was read. `digest` is `None` for a pipe, which can be read only once."""
 
     path: str
     digest: bytes | None
 
     def changed(self) -> bool:
-        """Whether the file holds something else now; by content, so that a rewrite or a `..data` swap is no change."""
+        """Whether the content differs now; a rewrite or `..data` swap with the same content does not count."""
         if self.digest is None:
             return False
         try:
@@ -30,7 +30,7 @@ class ConfigFile(Struct, frozen=True):
 
 
 def present(path: str) -> bool:
-    """Whether something is there, readable or not."""
+    """Whether `path` exists, readable or not."""
     try:
         Path(path).stat()
     except OSError as error:
@@ -39,7 +39,7 @@ def present(path: str) -> bool:
 
 
 def read(path: str) -> tuple[Document, ConfigFile]:
-    """The file at `path` as written. Raises ConfigError."""
+    """Read the file at `path`. Raises ConfigError."""
     try:
         content = _content(path)
         once = not stat.S_ISREG(Path(path).stat().st_mode)

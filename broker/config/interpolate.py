@@ -9,12 +9,12 @@ DOLLAR = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}|(
 
 
 def interpolate(document: Document, environ: Mapping[str, str]) -> None:
-    """Replace in place; what cannot be replaced is complained about."""
+    """Replace variables in `document`; complain about those that cannot be replaced."""
     document.tree = _replaced(document, environ, document.tree, ())
 
 
 def secret_file(place: Place) -> str | None:
-    """The key that names a file instead, where a variable would put a secret into the configuration."""
+    """Return the key for a secret file to use instead of a variable at `place`, if any."""
     match place:
         case ("tokens", _, "parameters", *_):
             return "parameters_file"

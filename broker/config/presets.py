@@ -1,4 +1,4 @@
-"""What the provider wants, laid under what was written: the user's word goes first, key by key."""
+"""Provider presets as defaults: values in the configuration take precedence, key by key."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ CLIENT_ID = "client_id"
 
 
 def preset_of(client: Mapping[str, Tree], complain: Complain, place: Place) -> Preset:
-    """The one that `client` names; a name that there is not is complained about."""
+    """Return the preset that `client` names; complain about an unknown name."""
     provider = client.get("provider")
     if provider is None:
         return PRESETS["generic"]
@@ -31,7 +31,7 @@ def preset_of(client: Mapping[str, Tree], complain: Complain, place: Place) -> P
 
 
 def complete_client(written: dict[str, Tree], preset: Preset) -> dict[str, Tree]:
-    """`written` over `preset`."""
+    """Merge `written` over `preset`."""
     server = written.get("token_endpoint") or written.get("issuer") or preset.client.get("token_endpoint")
     origin = addresses.origin(server) if isinstance(server, str) else None
     laid: dict[str, Tree] = written
@@ -47,7 +47,7 @@ def complete_client(written: dict[str, Tree], preset: Preset) -> dict[str, Tree]
 
 
 def complete_token(written: dict[str, Tree], client: Mapping[str, Tree], preset: Preset) -> dict[str, Tree]:
-    """`written` over `preset`, which is that of `client`."""
+    """Merge `written` over `preset`, the preset of `client`."""
     partial = preset.token
     if written.get("grant") not in (None, "jwt_bearer"):
         partial = {key: value for key, value in partial.items() if key != "jwt_bearer"}

@@ -1,4 +1,4 @@
-"""What must hold between values that are right one by one."""
+"""Rules across values that are each valid."""
 
 from collections.abc import Callable, Collection, Iterator
 
@@ -56,7 +56,7 @@ def _limits(limits: Limits, place: Place) -> Iterator[Complaint]:
 
 
 def warnings(settings: Settings) -> list[str]:
-    """Sentences about what is permitted and unwise, each naming its key; said once at start."""
+    """Return warnings about permitted but unwise values, each naming its key; logged once at start."""
     said = []
     if not settings.api.require_header:
         said.append("api.require_header: off, so a server tricked into fetching a URL can be made to fetch tokens")

@@ -1,4 +1,4 @@
-"""What may be left unsaid in the file is said here, in the file's own words, so that one type fits all."""
+"""Expansion of short forms and omitted keys into the full form, before decoding."""
 
 from broker.config.document import BROKEN, Document, Place, Tree
 from broker.config.presets import UNKNOWN, complete_client, complete_token, preset_of

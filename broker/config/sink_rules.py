@@ -1,4 +1,4 @@
-"""What must hold for the files that tokens are written to: they replace whatever is there."""
+"""Rules for the files that tokens are written to, which replace existing files."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What any text in a configuration must be, whatever it means."""
+"""Checks on every string in a configuration."""
 
 MAX_TEXT = 8192
 

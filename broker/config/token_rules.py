@@ -1,4 +1,4 @@
-"""What must hold within one token, and between it and its client's provider."""
+"""Rules for one token, alone and with its client's provider."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
 def check(token: TokenSettings, place: Place) -> Iterator[Complaint]:
-    """Everything that is wrong with `token` by itself."""
+    """Yield every complaint about `token` alone."""
     yield from each((*place, "scopes"), token.scopes, _scope)
     yield from once((*place, "scopes"), token.scopes)
     yield from each((*place, "resource"), token.resource, addresses.resource)
@@ -36,7 +36,7 @@ def check(token: TokenSettings, place: Place) -> Iterator[Complaint]:
 
 
 def check_provider(token: TokenSettings, client: ClientSettings, place: Place) -> Iterator[Complaint]:
-    """What the client's provider is known to refuse."""
+    """Yield complaints about what the client's provider is known to reject."""
     yield from preset(client, _values(token), place)
     if token.grant != "jwt_bearer":
         return
@@ -67,7 +67,7 @@ def _values(token: TokenSettings) -> dict[str, str | None]:
 
 
 def _claims_of_a_file(token: TokenSettings, place: Place) -> Iterator[Complaint]:
-    """Nothing can be said in an assertion that somebody else makes."""
+    """Reject `jwt_bearer` keys that need an assertion made by the broker."""
     for name in ("issuer", "subject", "scope_in"):
         if getattr(token.jwt_bearer, name) != getattr(JwtBearer(), name):
             yield (

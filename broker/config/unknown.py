@@ -1,4 +1,4 @@
-"""A key nobody knows: what was probably meant."""
+"""Suggestions for unknown keys."""
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -17,7 +17,7 @@ SHORTHAND: dict[type, dict[str, Kind]] = {Settings: {"http": Http}, ClientSettin
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that `word` is probably a slip of."""
+    """Return the closest match to `word` in `known`, if close enough."""
     matches = get_close_matches(word[:64], list(known), n=1, cutoff=LIKENESS)
     return matches[0] if matches else None
 
@@ -39,7 +39,7 @@ def unknown(key: str, kind: type[msgspec.Struct]) -> str:
 
 
 def _keys(kind: Kind, home: str) -> Iterator[tuple[str, str]]:
-    """Every key there is, with where it belongs."""
+    """Yield every known key with its section."""
     origin: object = get_origin(kind)
     if origin in {dict, tuple} or hasattr(kind, "__metadata__"):
         suffix = ".NAME" if origin is dict else ""
