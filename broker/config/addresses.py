@@ -140,7 +140,7 @@ def _split(url: str) -> SplitResult | None:
     """Return the parts of an http or https URL; `None` for any other."""
     try:
         parts = urlsplit(url)
-        # What the HTTP client will read: a URL that two parsers read differently is none.
+        # Reject a URL that urllib and the HTTP client's yarl parse differently.
         valid = URL(url).host == parts.hostname and parts.port != 0 and url.startswith(("https://", "http://"))
     except ValueError:
         return None

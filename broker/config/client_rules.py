@@ -13,7 +13,7 @@ from broker.core.settings import ALGORITHMS, RESERVED_CLAIMS, Assertion, ClientS
 from broker.providers import PRESETS
 
 MIN_ASSERTION = 10.0
-#: Where the provider sets no limit.
+#: Default where the provider sets no limit.
 MAX_ASSERTION = 86400.0
 AUDIENCES = ("token_endpoint", "issuer")
 

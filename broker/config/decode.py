@@ -15,9 +15,9 @@ from broker.config.yaml12 import Fraction
 from broker.core.durations import Ahead, Duration, Wait
 from broker.core.settings import Settings
 
-#: A value of the type asked for, or BROKEN.
+#: A value of the requested type, or BROKEN.
 Made: TypeAlias = Any
-#: What to write for a key that must be there.
+#: What to write for a required key.
 MISSING = {
     "clients": "'clients' is missing: there must be one at least, with issuer, client_id and private_key",
     "tokens": "'tokens' is missing: there must be one at least, for example 'default: {scopes: [read]}'",
@@ -31,7 +31,7 @@ KINDS: dict[type, str] = {
     list: "a list",
     dict: "keys",
 }
-#: Without these, or with their defaults instead, rules would complain of what nobody wrote.
+#: Defaults for these would make rules complain about values that were never written.
 DECISIVE = ("issuer", "token_endpoint", "proxy", "private_keys", "assertion_file")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
-#: From the top: keys, and positions in lists.
+#: A path from the root: keys and list positions.
 Place = tuple[str | int, ...]
 Complain = Callable[[Place, str], None]
 #: A dict with text keys, a list, text, a number, a boolean, None or BROKEN.

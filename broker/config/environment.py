@@ -9,7 +9,7 @@ from broker.providers import PRESETS
 PREFIX = "TOKEN_BROKER_"
 CLIENT: Place = ("clients", "default")
 TOKEN: Place = ("tokens", "default")
-#: The variables of the file-less form, and which key each one is.
+#: The variables of the file-less form and their keys.
 FORM: Mapping[str, Place] = {
     "TOKEN_BROKER_ISSUER": (*CLIENT, "issuer"),
     "TOKEN_BROKER_PROVIDER": (*CLIENT, "provider"),
@@ -20,7 +20,7 @@ FORM: Mapping[str, Place] = {
     "TOKEN_BROKER_AUDIENCE": (*TOKEN, "audience"),
 }
 NEEDED = ("issuer", "client_id", "key_file")
-#: Over a file and over the file-less form alike.
+#: Variables that override a file as well as the file-less form.
 OVERRIDES: Mapping[str, tuple[str, str]] = {
     "TOKEN_BROKER_API_LISTEN": ("api", "listen"),
     "TOKEN_BROKER_ADMIN_LISTEN": ("admin", "listen"),

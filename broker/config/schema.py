@@ -22,7 +22,7 @@ FILLED_IN: dict[type, tuple[str, ...]] = {
     TokenSettings: ("client",),
     Assertion: ("audience",),
 }
-#: Where the shorthand stands among the others.
+#: Position of the short forms among the other keys.
 BEFORE = {"private_key": "private_keys", "http": "clients"}
 DESCRIPTIONS = {
     "private_key": "The key the client proves itself with; needed, unless there are private_keys or an assertion_file.",

@@ -9,7 +9,7 @@ import yaml
 from broker.core.settings import Settings
 
 HIDDEN = "(hidden)"
-#: In a URL, where brackets would be odd.
+#: Placeholder inside a URL, where brackets are invalid.
 HIDDEN_USER = "hidden"
 
 

@@ -9,7 +9,7 @@ from broker.config.document import Place
 from broker.core.settings import ANONYMOUS, Settings, SinkSettings
 
 KEY_FILES = ("file", "kid_file", "passphrase_file", "certificate_file")
-#: Readers only, besides the owner.
+#: Permissions besides the owner's: read only.
 MODE = re.compile(r"0?[46][04][04]")
 
 

@@ -9,7 +9,7 @@ def fault(text: str) -> str | None:
         return "is empty; leave the key out, or write a value"
     if len(text) > MAX_TEXT:
         return f"is longer than {MAX_TEXT} characters"
-    # A line break would end a header early; other unseen characters are compared with what only looks the same.
+    # A line break would end a header early; other invisible characters make different values look the same.
     if odd := next((character for character in text if not character.isprintable()), None):
         return f"holds a character that cannot be seen, U+{ord(odd):04X}; take it out"
     if text != text.strip():

@@ -8,11 +8,11 @@ import msgspec
 
 from broker.core.settings import ClientSettings, Http, KeySettings, Settings
 
-#: A type as `settings` annotates with it.
+#: A type annotation in `settings`.
 Kind: TypeAlias = Any
-#: Below this likeness a suggestion leads astray.
+#: Minimum similarity; suggestions below it mislead.
 LIKENESS = 0.75
-#: Keys that `shorthand` replaces by others before the settings are made, and what they hold.
+#: Keys that `shorthand` expands before decoding, and their types.
 SHORTHAND: dict[type, dict[str, Kind]] = {Settings: {"http": Http}, ClientSettings: {"private_key": KeySettings}}
 
 

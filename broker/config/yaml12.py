@@ -1,4 +1,4 @@
-"""YAML text -> plain values that remember their lines.
+"""YAML text -> plain values with their line numbers.
 
 PyYAML parses; which plain scalars are more than text is decided here by the YAML 1.2 core schema, stricter still about
 numbers, so that `kid: 2026-11-23`, `kid: 0123` and `on` stay what was written.
@@ -27,7 +27,7 @@ BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fa
 INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 FRACTION = re.compile(r"[-+]?(?:[0-9]*\.[0-9]+|[0-9]+\.|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
-#: What people most often meant, by libyaml's words.
+#: Hints for common mistakes, keyed by libyaml's error text.
 HINTS = {
     "mapping values are not allowed": "put quotes around a value that holds a colon and a space",
     "did not find expected key": "check the indentation, and put quotes around a value with special characters",
@@ -94,7 +94,7 @@ class _Reader:
     def node(self, event: Event, depth: int) -> Node:
         line: int = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            # An anchor counts from the end of its value: one that holds itself is not known here, either.
+            # An anchor is defined after its value, so a recursive alias is unknown here.
             return self.anchors.get(str(event.anchor)) or self.fail(event, f"*{event.anchor} is not defined above")
         if depth > MAX_DEPTH:
             self.fail(event, f"is nested more than {MAX_DEPTH} deep")
@@ -168,7 +168,7 @@ class _Tree:
 
 
 def resolve(text: str) -> object:
-    """What an unquoted scalar means: null, boolean, whole number, `Fraction`, else itself."""
+    """Resolve an unquoted scalar: null, boolean, whole number, `Fraction`, else itself."""
     if text in NULL:
         return None
     if text in BOOLEAN:
