@@ -9,7 +9,7 @@ from broker.keys.pem import parse_pem
 from broker.keys.private import Holder, PrivateKey, UnusableError, is_kid, kid_in
 
 
-class Form(Struct, frozen=True):
+class AccountFormat(Struct, frozen=True):
     """The member names a provider's key file uses for the PEM, the key id and the client."""
 
     provider: str
@@ -20,9 +20,9 @@ class Form(Struct, frozen=True):
 
 #: Keyed by the file's member `type`.
 FORMS = {
-    "service_account": Form("Google", "private_key", "private_key_id", "client_email"),
-    "serviceaccount": Form("Zitadel", "key", "keyId", "userId"),
-    "application": Form("Zitadel", "key", "keyId", "clientId"),
+    "service_account": AccountFormat("Google", "private_key", "private_key_id", "client_email"),
+    "serviceaccount": AccountFormat("Zitadel", "key", "keyId", "userId"),
+    "application": AccountFormat("Zitadel", "key", "keyId", "clientId"),
 }
 #: Google credentials without a private key (google-auth, `_default.py`).
 NOT_KEYS = ("authorized_user", "external_account", "external_account_authorized_user", "impersonated_service_account")

@@ -15,7 +15,7 @@ DEK_INFO = re.compile(rb"^DEK-Info: ?(DES-EDE3-CBC,[0-9A-Fa-f]{16}|AES-[0-9]+-CB
 BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(?P<body>.*?)-----END \1-----", re.DOTALL)
 
 
-class Trouble(Enum):
+class PemFailure(Enum):
     """Why a PEM block gave no key."""
 
     ENCRYPTED = auto()
@@ -60,26 +60,26 @@ def _open(load: Callable[..., object], block: bytes, passphrase: bytes | None) -
     if b"DEK-Info:" in block and not DEK_INFO.search(block):
         raise UnusableError(DAMAGED)
     found = _loaded(load, block, None)
-    if found is Trouble.ENCRYPTED:
+    if found is PemFailure.ENCRYPTED:
         if not passphrase:
             raise UnusableError("is encrypted; put its passphrase into a file and name that as passphrase_file")
         found = _loaded(load, block, passphrase)
-        if found is Trouble.UNSUPPORTED:
+        if found is PemFailure.UNSUPPORTED:
             raise UnusableError(
                 "is encrypted in a way that is not supported (OpenSSH's own is not); convert it with"
                 " openssl pkcs8 -topk8 or ssh-keygen -p -m PKCS8"
             )
-        if isinstance(found, Trouble):
+        if isinstance(found, PemFailure):
             raise UnusableError(
                 "is not opened by the passphrase in passphrase_file; correct that, or the key file is damaged"
             )
-    if isinstance(found, Trouble):
+    if isinstance(found, PemFailure):
         raise UnusableError(DAMAGED)
     return found
 
 
 def _loaded(load: Callable[..., object], block: bytes, passphrase: bytes | None) -> object:
-    """Return the key, or a Trouble.
+    """Return the key, or a PemFailure.
 
     RSA validation is skipped: OpenSSL's holds the GIL for 41 ms (2048 bits) to 290 ms (4096 bits). `local.seal` makes a
     trial signature instead.
@@ -87,11 +87,11 @@ def _loaded(load: Callable[..., object], block: bytes, passphrase: bytes | None)
     try:
         return load(block, passphrase, unsafe_skip_rsa_key_validation=True)
     except TypeError:
-        return Trouble.ENCRYPTED
+        return PemFailure.ENCRYPTED
     except UnsupportedAlgorithm:
-        return Trouble.UNSUPPORTED
+        return PemFailure.UNSUPPORTED
     except BaseException as error:
         # An OpenSSH key may raise NotImplementedError, and a Rust panic is not an Exception.
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        return Trouble.DAMAGED
+        return PemFailure.DAMAGED

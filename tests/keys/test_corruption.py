@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from broker.keys.algorithms import choose
 from broker.keys.local import LocalSigner, seal
 from broker.keys.parse import parse
-from broker.keys.pem import Trouble, _loaded
+from broker.keys.pem import PemFailure, _loaded
 from broker.keys.private import UnusableError
 from key_forms import (
     ALGORITHMS,
@@ -105,7 +105,7 @@ def test_an_encrypted_pem_with_a_damaged_iv_is_refused_quietly(iv: str, capfd: p
 def test_a_panic_in_rust_is_a_damaged_file_as_well() -> None:
     content = in_form(native("RSA"), "encrypted traditional").decode()
     damaged = re.sub("(DEK-Info: [A-Z0-9-]+,).*", r"\g<1>00", content)
-    assert _loaded(load_pem_private_key, damaged.encode(), PASSPHRASE) is Trouble.DAMAGED
+    assert _loaded(load_pem_private_key, damaged.encode(), PASSPHRASE) is PemFailure.DAMAGED
 
 
 def test_an_interruption_is_not_taken_for_a_damaged_file() -> None:
