@@ -12,7 +12,7 @@ from aiohttp import web
 from broker.devserver import wire
 from broker.devserver.faults import NONE, Fault, Faults
 from broker.devserver.journal import Journal
-from broker.devserver.proofs import Proofs
+from broker.devserver.proofs import ProofVerifier
 
 PATHS = {"/dev/faults": {"GET", "POST", "DELETE"}, "/dev/requests": {"GET"}}
 
@@ -30,8 +30,8 @@ class Controls:
 
     faults: Faults
     journal: Journal
-    proofs: Proofs
-    api_proofs: Proofs
+    proofs: ProofVerifier
+    api_proofs: ProofVerifier
 
     def clear(self) -> None:
         """Restore Okta's behavior."""

@@ -14,7 +14,7 @@ from broker.devserver import texts, verify, wire
 from broker.devserver.access import AccessTokens
 from broker.devserver.faults import Fault, Faults
 from broker.devserver.journal import Journal, Outcome
-from broker.devserver.proofs import Proofs
+from broker.devserver.proofs import ProofVerifier
 from broker.devserver.received import ReceivedRequest, read
 from broker.devserver.registry import Client, Registry
 from broker.devserver.texts import RefusedError
@@ -35,7 +35,7 @@ class _Result:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class TokenEndpoint:
+class DevTokenEndpoint:
     """Answers token requests. `lifetime` of new tokens in seconds; `now` is the clock without the injected skew."""
 
     def __init__(
@@ -43,7 +43,7 @@ class TokenEndpoint:
         *,
         registry: Registry,
         tokens: AccessTokens,
-        proofs: Proofs,
+        proofs: ProofVerifier,
         faults: Faults,
         journal: Journal,
         now: Callable[[], float],

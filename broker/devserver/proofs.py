@@ -23,7 +23,7 @@ NONCE_GOOD_FOR: Final = 3 * 86_400
 _JTIS_KEPT = 100_000
 
 
-class Proofs:
+class ProofVerifier:
     """Verifies the proofs of one endpoint. `nonce_required` may change at any time; `now` is the clock without skew."""
 
     def __init__(self, now: Callable[[], float], *, nonce_required: bool) -> None:

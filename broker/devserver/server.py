@@ -9,10 +9,10 @@ from aiohttp import web
 
 from broker.devserver import controls, endpoint, texts, users, wire
 from broker.devserver.access import AccessTokens
-from broker.devserver.endpoint import TokenEndpoint
+from broker.devserver.endpoint import DevTokenEndpoint
 from broker.devserver.faults import Faults
 from broker.devserver.journal import Journal, Seen
-from broker.devserver.proofs import Proofs
+from broker.devserver.proofs import ProofVerifier
 from broker.devserver.received import ALGORITHMS
 from broker.devserver.registry import Client, Registry
 from broker.devserver.users import Users
@@ -55,13 +55,13 @@ class DevServer:
             raise ValueError(msg)
         self.faults = Faults()
         self.journal = Journal(on_request)
-        self.proofs = Proofs(now, nonce_required=True)
-        self.api_proofs = Proofs(now, nonce_required=False)
+        self.proofs = ProofVerifier(now, nonce_required=True)
+        self.api_proofs = ProofVerifier(now, nonce_required=False)
         self._now = now
         self._tokens = AccessTokens()
         self._users = Users(self._tokens, self.api_proofs)
         self._registry = Registry(now)
-        self._endpoint = TokenEndpoint(
+        self._endpoint = DevTokenEndpoint(
             registry=self._registry,
             tokens=self._tokens,
             proofs=self.proofs,

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from broker.devserver import texts, wire
 from broker.devserver.access import AccessTokens
-from broker.devserver.proofs import Proofs
+from broker.devserver.proofs import ProofVerifier
 from broker.devserver.received import ALGORITHMS
 from broker.devserver.texts import ApiError, Refusal, RefusedError
 
@@ -18,7 +18,7 @@ _USER = {"id": "00u1", "status": "ACTIVE", "profile": {"login": "ada@example.com
 class Users:
     """Lists users for a valid access token; a DPoP token also needs a proof, verified by `proofs`."""
 
-    def __init__(self, tokens: AccessTokens, proofs: Proofs) -> None:
+    def __init__(self, tokens: AccessTokens, proofs: ProofVerifier) -> None:
         self._tokens = tokens
         self._proofs = proofs
 

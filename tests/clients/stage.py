@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from broker.devserver import DevServer
-from broker.devserver.proofs import Proofs
+from broker.devserver.proofs import ProofVerifier
 from broker.devserver.texts import RefusedError
 from clients.page import SNIPPETS
 from e2e.processes import PATIENCE, Running, get, started, write_key
@@ -67,7 +67,7 @@ class Stage:
     #: How many calls are refused whatever their token is.
     distrust: int = 0
     #: What judges the proofs for DPoP tokens.
-    proofs: Proofs = field(default_factory=lambda: Proofs(time.time, nonce_required=False))
+    proofs: ProofVerifier = field(default_factory=lambda: ProofVerifier(time.time, nonce_required=False))
 
     def paste(self, name: str) -> str:
         """The snippet of the page, with our addresses."""

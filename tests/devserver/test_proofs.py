@@ -9,7 +9,7 @@ from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from broker.devserver import DevServer, Fault
-from broker.devserver.proofs import GOOD_FOR, NONCE_GOOD_FOR, NONCE_LASTS, Proofs
+from broker.devserver.proofs import GOOD_FOR, NONCE_GOOD_FOR, NONCE_LASTS, ProofVerifier
 from devserver_client import Asker, Prover, public
 from key_forms import b64
 
@@ -283,7 +283,7 @@ async def test_a_nonce_lasts_a_day_and_is_accepted_for_three(
 
 
 async def test_nonces_without_end_take_no_more_room(now: Callable[[], float]) -> None:
-    proofs = Proofs(now, nonce_required=True)
+    proofs = ProofVerifier(now, nonce_required=True)
     seen = set()
     for _ in range(500):
         seen.add(proofs.nonce())
