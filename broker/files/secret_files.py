@@ -1,4 +1,4 @@
-"""Small files with secrets for the token request, re-read for every use: whoever rotates them need not tell us."""
+"""Read secrets for the token request from small files, anew for every use, so that a rotation needs no restart."""
 
 import json
 
@@ -9,7 +9,7 @@ MAX_BYTES = 1 << 16
 
 
 async def read_secret(path: str) -> str:
-    """The one line the file holds. Raises SecretFileError."""
+    """Return the single line of the file, stripped. Raises SecretFileError."""
     secret = (await _text(path)).strip()
     if not secret or not secret.isprintable():
         raise SecretFileError(f"{path} must hold one line with the secret and nothing else")
@@ -17,11 +17,11 @@ async def read_secret(path: str) -> str:
 
 
 async def read_members(path: str) -> dict[str, object]:
-    """The JSON object the file holds. Raises SecretFileError."""
+    """Return the JSON object in the file. Raises SecretFileError."""
     text = await _text(path)
     try:
         members = json.loads(text)
-        # JSON can say half a surrogate pair, which no encoding can send.
+        # JSON can escape a lone surrogate, which UTF-8 cannot encode.
         json.dumps(members, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         members = None
@@ -36,5 +36,5 @@ async def _text(path: str) -> str:
     except small_files.UnreadableError as error:
         raise SecretFileError(str(error)) from error
     except UnicodeDecodeError:
-        # The error would carry the content with it.
+        # A chained UnicodeDecodeError would carry the secret.
         raise SecretFileError(f"{path} is not UTF-8 text") from None

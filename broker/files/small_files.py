@@ -1,4 +1,4 @@
-"""Reading a small file that somebody else may be writing, replacing, or taking the volume away from."""
+"""Read small files that other processes may write, replace or unmount at any time."""
 
 import asyncio
 import stat
@@ -9,11 +9,11 @@ READ_TIMEOUT = 5.0
 
 
 class UnreadableError(Exception):
-    """The message is a sentence that names the file, and holds nothing of its content."""
+    """A file cannot be read. The message names the file and never contains its content."""
 
 
 async def read(path: str, *, most: int) -> bytes:
-    """The content of a regular file of at most `most` bytes, read off the loop. Raises UnreadableError."""
+    """Return the content of a regular file of at most `most` bytes, read in a thread. Raises UnreadableError."""
     try:
         async with asyncio.timeout(READ_TIMEOUT):
             return await asyncio.to_thread(content, path, most=most)
@@ -22,9 +22,9 @@ async def read(path: str, *, most: int) -> bytes:
 
 
 def content(path: str, *, most: int) -> bytes:
-    """As `read`, but it blocks for as long as it takes. The system's error is the cause of ours."""
+    """Blocking version of `read`, without a timeout. Raises UnreadableError, from the OSError if there is one."""
     try:
-        # A pipe could be read only once, and opening it would wait for a writer.
+        # A pipe can be read only once, and opening it blocks until there is a writer.
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise UnreadableError(f"{path} is no regular file; name the file itself")
         with Path(path).open("rb") as file:
