@@ -1,1 +1,1 @@
-"""Requests to servers: transport, trust, proxies, and the one reader of JSON that servers send."""
+"""Outgoing HTTP: transport, TLS trust, proxies, and the reader of JSON from servers."""

@@ -1,4 +1,4 @@
-"""Which proxy a request goes through, by the variables that pods have (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)."""
+"""Proxy selection by environment variables: HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""
 
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
@@ -10,7 +10,7 @@ from broker.core.urls import is_loopback
 
 
 def from_environment(url: URL) -> str | None:
-    """The proxy for `url`, as written; `None` when it is reached directly. Loopback never goes through one."""
+    """Return the proxy for `url` as configured; `None` for a direct connection, which loopback always gets."""
     variables = getproxies()
     if is_loopback(str(url)) or is_excepted(url, variables) or proxy_bypass(url.host or ""):
         return None
@@ -19,9 +19,9 @@ def from_environment(url: URL) -> str | None:
 
 
 def is_excepted(url: URL, variables: Mapping[str, str]) -> bool:
-    """Whether NO_PROXY names `url`: `*`, a host and those below it, with or without port, an address or a network.
+    """Whether NO_PROXY matches `url`: `*`, a host and its subdomains, an address or a network; a port is optional.
 
-    urllib knows neither ports nor networks nor `*.example.com`, all of which clusters write.
+    urllib supports neither ports nor networks nor `*.example.com`, all of which are common in clusters.
     """
     host = (url.host or "").lower().rstrip(".")
     for entry in variables.get("no", "").lower().replace(" ", "").split(","):
@@ -29,10 +29,10 @@ def is_excepted(url: URL, variables: Mapping[str, str]) -> bool:
         if colon and port.isdecimal() and "]" not in port:
             if int(port) != url.port:
                 continue
-            entry = name  # noqa: PLW2901 - the port is dealt with
+            entry = name  # noqa: PLW2901 - without its port, which matches
         if entry == "*":
             return True
-        entry = entry.strip("[]").removeprefix("*").lstrip(".")  # noqa: PLW2901 - four ways to write one name
+        entry = entry.strip("[]").removeprefix("*").lstrip(".")  # noqa: PLW2901 - normalized spelling
         if entry and (host == entry or host.endswith(f".{entry}") or _within(host, entry)):
             return True
     return False

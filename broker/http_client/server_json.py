@@ -1,4 +1,4 @@
-"""The one reader of JSON that authorization servers send: answers, errors, metadata."""
+"""Lenient reader for all JSON from authorization servers: token responses, errors, metadata."""
 
 from json import detect_encoding
 from typing import Any
@@ -7,12 +7,11 @@ import msgspec
 
 
 def read_object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object in `body`; `None` for anything else. Raises nothing, whatever the bytes are.
+    """Return the JSON object in `body`; `None` for anything else. Never raises.
 
-    A byte order mark and UTF-16 or UTF-32 are accepted although RFC 8259 section 8.1 wants plain UTF-8, and a byte that
-    is no character becomes U+FFFD: it spoils the text it stands in, not the members beside it. Of a member that is
-    there twice the last counts. What is stricter than Python's own reader: no NaN, and no half of a surrogate pair,
-    which could not be sent to workloads as UTF-8.
+    More lenient than RFC 8259 section 8.1: a byte order mark, UTF-16 and UTF-32 are accepted, and an invalid byte
+    becomes U+FFFD, so that it damages one string and not the whole object. The last of duplicate members wins.
+    Stricter than the `json` module: NaN is rejected, and so is a lone surrogate, which UTF-8 cannot encode.
     """
     try:
         value = msgspec.json.decode(body.decode(detect_encoding(body), errors="replace").removeprefix("\ufeff"))

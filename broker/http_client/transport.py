@@ -1,4 +1,4 @@
-"""The outgoing HTTP client: one request, one bounded answer; no redirects, cookies, netrc or retries."""
+"""Outgoing HTTP client: one request, one bounded response; no redirects, cookies, netrc or retries."""
 
 import os
 import re
@@ -22,36 +22,36 @@ from broker.http_client.proxies import from_environment
 from broker.http_client.trust import TrustStore
 
 MAX_ANSWER = 1 << 20
-#: Bytes of one line of an answer's head, and fields in it: more than what a workload may send to our own listeners.
+#: Limits on a response head, in bytes a line and in fields; larger than those of our own listeners.
 MAX_LINE = 32 << 10
 MAX_FIELDS = 128
-#: Seconds that any longer `Retry-After` stands for.
+#: Upper bound for `Retry-After`, in seconds.
 MAX_WAIT = 86400.0
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NOTHING: Mapping[str, str] = MappingProxyType({})
-#: What OpenSSL calls an answer that is no TLS at all; the name depends on the bytes and on its version.
+#: OpenSSL's reasons for a response that is not TLS; which one depends on the bytes and on its version.
 NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer as it came: nothing in it is trusted yet.
-
-    Times are of the boot-time clock. `authentic` says that nobody between us and the server could have written it (TLS
-    or loopback), so that its `Date` may be believed. `truncated` when the body was longer than `MAX_ANSWER` bytes.
-    """
+    """A response as received, not yet validated."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
+    #: Boot-time clock, in seconds.
     sent_at: float
+    #: Boot-time clock, in seconds.
     received_at: float
+    #: Received over TLS or loopback, so that its `Date` can be trusted.
     authentic: bool
+    #: The body exceeded `MAX_ANSWER` bytes and was cut there.
     truncated: bool = False
 
 
 class Transport:
-    """Reaches one client's authorization server as its `http` settings say."""
+    """Send requests to one client's authorization server, according to its `http` settings."""
 
     def __init__(self, http: Http, *, now: Callable[[], float], observe: Observer) -> None:
         self.http = http
@@ -60,24 +60,24 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     async def get(self, url: str) -> Reply:
-        """GET `url`. Raises NetworkError, or ReplyError for a head that is too large."""
+        """GET `url`. Raises NetworkError, or ReplyError if the response head is too large."""
         return await self._request("GET", url, None)
 
     async def post(
         self, url: str, form: Mapping[str, str] | list[tuple[str, str]], headers: Mapping[str, str] = NOTHING
     ) -> Reply:
-        """POST `form`, urlencoded, to `url`, with further `headers`. Raises as `get` does."""
+        """POST `form`, urlencoded, with additional `headers`. Raises as `get` does."""
         return await self._request("POST", url, urlencode(form).encode(), headers)
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close the session, if one was opened."""
         if self._session:
             await self._session.close()
 
     async def _request(self, method: str, url: str, data: bytes | None, further: Mapping[str, str] = NOTHING) -> Reply:
         where = _where(URL(url))
         proxy = await self._proxy(URL(url))
-        # `True` is aiohttp's own context, which may trust nobody (`broker.cli.quick_imports`).
+        # `True` selects aiohttp's own context, which may have no trust anchors (`broker.cli.quick_imports`).
         context = await self.trust.context() if _over_tls(URL(url), proxy) else True
         sent_at = self.now()
         try:
@@ -92,7 +92,7 @@ class Transport:
             ) as answer:
                 body, truncated = await _read(answer)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            if proxy and _is_about(error, proxy):
+            if proxy and _is_from_proxy(error, proxy):
                 where = proxy_named(proxy)
             raise _translate(error, where, self.http) from error
         return Reply(
@@ -108,10 +108,10 @@ class Transport:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                # One request in an hour finds a kept connection dead more often than alive.
+                # At about one request an hour, a kept-alive connection is usually dead by the next one.
                 connector=aiohttp.TCPConnector(force_close=True, limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # trust_env would read netrc too and add a Basic header, a second credential to the server.
+                # trust_env would also read netrc and add a Basic header: a second client credential.
                 trust_env=False,
                 max_line_size=MAX_LINE,
                 max_field_size=MAX_LINE,
@@ -134,18 +134,17 @@ class Transport:
             return None
         proxy = _proxy_url(found)
         if proxy is None:
-            # Never with the value: there may be a password in it.
+            # Leave the value out: it may contain a password.
             which = "http.proxy" if written else f"{url.scheme.upper()}_PROXY"
             raise NetworkError("proxy", which, f"{which} is not the URL of an http proxy")
         return proxy.with_password(await read_secret(password_file)) if written and password_file else proxy
 
 
 def retry_after(reply: Reply) -> float | None:
-    """How long the server wants us to stay away, in seconds; `None` when it does not say.
+    """Return the seconds to wait before the next request, at most `MAX_WAIT`; `None` if the server names no delay.
 
-    By `Retry-After` (RFC 9110 section 10.2.3), or by the reset of its rate limit, which Okta and Auth0 tell with every
-    answer and which means something at 429 only. Absolute times are compared with the server's own `Date`; without one
-    they tell nothing. At most `MAX_WAIT`.
+    Read from `Retry-After` (RFC 9110 section 10.2.3) or, for status 429 only, from the rate-limit reset that Okta and
+    Auth0 send with every response. Absolute times are relative to the server's own `Date` and ignored without it.
     """
     text = reply.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"[0-9]+", text):
@@ -159,7 +158,7 @@ def retry_after(reply: Reply) -> float | None:
 
 
 def proxy_named(proxy: URL) -> str:
-    """How a `NetworkError` names the proxy that it is about."""
+    """Return the name of `proxy` in the text of a `NetworkError`."""
     return f"the proxy {_where(proxy)}"
 
 
@@ -171,13 +170,13 @@ def _over_tls(*hops: URL | None) -> bool:
     return any(hop is not None and hop.scheme == "https" for hop in hops)
 
 
-def _is_about(error: Exception, proxy: URL) -> bool:
-    """Whether it came about on the way to the proxy, and not behind it."""
+def _is_from_proxy(error: Exception, proxy: URL) -> bool:
+    """Whether `error` happened between us and the proxy, not beyond it."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         return (error.host, error.port) == (proxy.raw_host, proxy.port)
     if isinstance(error, UnicodeError):
         return not _can_be_looked_up(proxy.raw_host or "")
-    return isinstance(error, aiohttp.ClientConnectorDNSError)  # what is behind it, the proxy looks up
+    return isinstance(error, aiohttp.ClientConnectorDNSError)  # the proxy resolves the target's name
 
 
 def _can_be_looked_up(host: str) -> bool:
@@ -206,7 +205,7 @@ async def _read(answer: aiohttp.ClientResponse) -> tuple[bytes, bool]:
 
 
 def _translate(error: Exception, where: str, http: Http) -> NetworkError | ReplyError:  # noqa: C901, PLR0911, PLR0912 - a table
-    """Our own error for aiohttp's, in the words of the system, with no URL in it."""
+    """Map an aiohttp error to ours, with the operating system's words and without a URL."""
     match error:
         case aiohttp.ClientConnectorDNSError():
             return NetworkError("dns", where, _words(error.os_error))
@@ -232,7 +231,7 @@ def _translate(error: Exception, where: str, http: Http) -> NetworkError | Reply
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | OSError():
             return NetworkError("disconnected", where, "the connection was closed before the answer was complete")
         case ValueError():
-            # getaddrinfo and ssl encode a name before they use it (RFC 1035 section 2.3.4: 1 to 63 octets each).
+            # getaddrinfo and ssl encode names first; a label has 1 to 63 octets (RFC 1035 section 2.3.4).
             return NetworkError("dns", where, "a part of the name is empty or longer than 63 characters")
         case _:
             return NetworkError("disconnected", where, "the answer broke off, or its encoding is broken")
@@ -244,7 +243,7 @@ def _words(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return "the port does not speak TLS" if error.reason in NOT_TLS else error.reason or "TLS handshake failed"
     if isinstance(error, OSError) and error.errno and error.errno > 0:
-        # asyncio puts the address into `strerror`; the plain words are enough beside `where`.
+        # asyncio adds the address to `strerror`, which `where` already has.
         return os.strerror(error.errno)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -1,4 +1,4 @@
-"""Whom TLS trusts: the system's store and, beside it, one file that may change while we run."""
+"""TLS trust anchors: the system's store plus an optional CA file that may change at run time."""
 
 import asyncio
 import hashlib
@@ -10,18 +10,18 @@ from broker.core.errors import NetworkError
 from broker.core.events import Observer, Warned
 from broker.files import small_files
 
-#: Bundles of every public authority there is have some 250 KB.
+#: A bundle of all public authorities has about 250 KB.
 MAX_BYTES = 4 << 20
 
 _building = threading.Lock()
 
 
 def client_context(further: bytes | None = None) -> ssl.SSLContext:
-    """A new context for connections to a server, the only kind that the broker makes.
+    """Build a TLS context for connections to a server; all client contexts are made here.
 
-    It trusts the system's authorities (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others) and those of the PEM bundle
-    `further`; names are compared with the certificate's subjectAltName only (RFC 9525 section 6.3). It takes tens of
-    milliseconds and about a MiB. Raises ssl.SSLError or ValueError for a bundle without a certificate.
+    It trusts the system's authorities (overridden by `SSL_CERT_FILE` and `SSL_CERT_DIR`) and those of the PEM bundle
+    `further`. Host names match the subjectAltName only (RFC 9525 section 6.3). A context costs tens of milliseconds
+    and about 1 MiB. Raises ssl.SSLError or ValueError for a bundle without a certificate.
     """
     context = ssl.create_default_context()
     context.hostname_checks_common_name = False
@@ -33,9 +33,10 @@ def client_context(further: bytes | None = None) -> ssl.SSLContext:
 
 
 class TrustStore:
-    """A TLS context that follows the content of `ca_file`; a broken new file keeps the old one, and is told once.
+    """A TLS context that follows the content of `ca_file`.
 
-    Without a file it is the system's context, which all of the process shares.
+    If a new version of the file is invalid, the previous context stays in use and one `Warned` event is emitted.
+    Without a file, this is the system's context, which the whole process shares.
     """
 
     def __init__(self, ca_file: str | None, observe: Observer) -> None:
@@ -46,7 +47,7 @@ class TrustStore:
         self._context: ssl.SSLContext | None = None
 
     async def context(self) -> ssl.SSLContext:
-        """The context for the next request. Raises NetworkError while there never was a good file."""
+        """Return the context for the next request. Raises NetworkError if no valid file has been read yet."""
         if self.ca_file is None:
             return await asyncio.to_thread(_system_context)
         return await self._following(self.ca_file)
@@ -56,7 +57,7 @@ class TrustStore:
             content = await small_files.read(ca_file, most=MAX_BYTES)
             digest = hashlib.sha256(content).digest()
             if self._context is None or digest != self._digest:
-                # Building a context costs tens of milliseconds: not on the loop.
+                # Building a context takes tens of milliseconds, too long for the event loop.
                 self._context = await asyncio.to_thread(client_context, content)
                 self._digest = digest
         except small_files.UnreadableError as error:
@@ -76,7 +77,7 @@ class TrustStore:
 
 
 def _system_context() -> ssl.SSLContext:
-    with _building:  # clients start together, each in a thread: one builds it, the others wait
+    with _building:  # clients start concurrently in threads; only the first builds the context
         return _shared()
 
 
