@@ -22,7 +22,7 @@ from broker.core.errors import ConfigError
 from broker.core.events import Crashed, Event, Refused
 from broker.core.settings import Limits
 from broker.http_server import Listener, over_unix
-from broker.http_server.connection import Connection, Door
+from broker.http_server.connection import Connection, ConnectionFactory
 from broker.http_server.pool import Pool
 from broker.http_server.request_rules import REFUSALS
 from broker.http_server.sockets import OTHER_FILES
@@ -107,11 +107,11 @@ def test_the_undocumented_names_of_aiohttp_that_we_lean_on_are_there() -> None:
 
 
 async def test_the_undocumented_names_of_a_server_that_we_lean_on_are_there() -> None:
-    door = Door(handle, limits=Limits(), observe=Told().append)
-    assert door._connections == {}
-    assert door._loop is asyncio.get_running_loop()
-    assert door.handler_cancellation
-    connection = door.entrance(Pool(1, ceiling=1))()
+    factory = ConnectionFactory(handle, limits=Limits(), observe=Told().append)
+    assert factory._connections == {}
+    assert factory._loop is asyncio.get_running_loop()
+    assert factory.handler_cancellation
+    connection = factory.protocol_factory(Pool(1, ceiling=1))()
     assert isinstance(connection, Connection)
     assert connection._waiter is None
     assert connection._request_count == 0

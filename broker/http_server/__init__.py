@@ -1,4 +1,4 @@
-"""The server under the workload API and under the admin listener."""
+"""HTTP server shared by the workload API and the admin listener."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,26 +8,25 @@ from typing import Self
 from broker.core.events import Observer
 from broker.core.settings import Limits
 from broker.http_server.caching_handler import FindResponse
-from broker.http_server.connection import COMMON_FIELDS, Door, Handler
+from broker.http_server.connection import COMMON_FIELDS, ConnectionFactory, Handler
 from broker.http_server.peer import Peer, over_unix, peer_of
 from broker.http_server.pool import SURPLUS, Pool
 from broker.http_server.sockets import BACKLOG, Bound, bind_all, open_files
 
 __all__ = ["COMMON_FIELDS", "FindResponse", "Handler", "Listener", "Peer", "over_unix", "peer_of"]
 
-#: Connections that asyncio accepts at once, before it reads from any.
+#: Connections that asyncio accepts in one turn of the loop, before it reads from any.
 ACCEPTS_PER_TURN = 64
-#: Of a listener that says none.
 DEFAULT_LIMITS = Limits()
-#: Seconds that answers under way are given when a listener is closed.
+#: Seconds to finish responses in flight when a listener closes.
 GRACE = 0.5
 
 
 class Listener:
-    """Serves one handler on the addresses of one configuration key (`key` is for the errors).
+    """Serve one handler on the addresses of one configuration key (`key` is named in errors).
 
-    Unless `loopback_only` is waived, an address that the network can reach is a ConfigError. `find_response` may find a
-    cached response to a request head before it is parsed.
+    With `loopback_only`, an address reachable from the network is a ConfigError. `find_response` looks up a cached
+    response for a request head before it is parsed.
     """
 
     def __init__(
@@ -52,24 +51,26 @@ class Listener:
         self._observe = observe
         self._bound: list[Bound] = []
         self._servers: list[asyncio.Server] = []
-        self._door: Door | None = None
-        #: What it really listens on, in the configuration's form; a port 0 is resolved.
+        self._factory: ConnectionFactory | None = None
+        #: Actual listening addresses, in the configuration's form, with port 0 resolved.
         self.addresses: tuple[str, ...] = ()
 
     async def start(self) -> None:
-        """Accept connections. Raises ConfigError with a sentence for each address that cannot be had."""
+        """Bind and accept connections. Raises ConfigError with a sentence for each address that cannot be bound."""
         self._bound = bind_all(self._key, self._listen, loopback_only=self._loopback_only)
-        self._door = Door(self._handler, limits=self._limits, find_response=self._find_response, observe=self._observe)
+        self._factory = ConnectionFactory(
+            self._handler, limits=self._limits, find_response=self._find_response, observe=self._observe
+        )
         loop = asyncio.get_running_loop()
         for one in self._bound:
             serve = loop.create_unix_server if one.path else loop.create_server
-            entrance = self._door.entrance(self._pool(one))
-            self._servers.append(await serve(entrance, sock=one.sock, backlog=ACCEPTS_PER_TURN))
-            one.sock.listen(BACKLOG)  # asyncio takes `backlog` for both
+            protocol_factory = self._factory.protocol_factory(self._pool(one))
+            self._servers.append(await serve(protocol_factory, sock=one.sock, backlog=ACCEPTS_PER_TURN))
+            one.sock.listen(BACKLOG)  # asyncio uses `backlog` for accepts per turn, too
         self.addresses = tuple(one.name for one in self._bound)
 
     def _pool(self, bound: Bound) -> Pool:
-        """The connections of one address. Those of a listener that the network reaches are bounded by peer."""
+        """Create the pool for one address. A listener reachable from the network is also limited per peer."""
         ceiling = min(self._max_connections + SURPLUS, open_files() // 2 // len(self._bound))
         limit = min(self._max_connections, max(1, ceiling // 2))
         quarter = None if self._loopback_only else max(1, limit // 4)
@@ -77,27 +78,27 @@ class Listener:
         return Pool(limit, ceiling=ceiling, per_source=quarter, by_source=by_source)
 
     def stop_accepting(self) -> None:
-        """Let nobody else in; who is in is served on."""
+        """Stop accepting connections; keep serving open ones."""
         while self._bound:
             self._bound.pop().unlink()
         while self._servers:
             self._servers.pop().close()
 
     async def close(self, grace: float = GRACE) -> None:
-        """Stop accepting, close idle connections, give answers under way at most `grace` seconds, cut off the rest."""
+        """Stop accepting, close idle connections, and abort responses in flight after `grace` seconds."""
         self.stop_accepting()
-        if self._door:
-            await asyncio.sleep(0)  # what was accepted in this turn of the loop becomes a request first
-            self._door.pre_shutdown()
-            await self._door.shutdown(grace / 2)  # aiohttp grants it twice: to the handler, then to the connection
+        if self._factory:
+            await asyncio.sleep(0)  # let connections accepted in this turn become requests
+            self._factory.pre_shutdown()
+            await self._factory.shutdown(grace / 2)  # aiohttp applies it twice: to the handler, then to the connection
 
     async def __aenter__(self) -> Self:
-        """Start."""
+        """Start the listener."""
         await self.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close."""
+        """Close the listener."""
         await self.close()

@@ -1,8 +1,7 @@
-"""The bounds of one connection: what a client may send and leave unfinished, and for how long.
+"""Limits of one connection on the size, and the duration, of unfinished requests.
 
-aiohttp's parser sees a head when it is complete, and one request at a time. Until then its bytes wait here, which costs
-their length and nothing else: no task, no parsed fields. tests/test_listener.py names what is used here that aiohttp
-does not document.
+aiohttp's parser receives one complete request head at a time. Until then the bytes are buffered here, without a task
+or parsed fields. tests/test_listener.py lists the undocumented parts of aiohttp that are used here.
 """
 
 import asyncio
@@ -17,34 +16,34 @@ from broker.http_server.pool import Pool
 from broker.http_server.pooled import PooledHandler
 
 if TYPE_CHECKING:
-    from broker.http_server.connection import Door
+    from broker.http_server.connection import ConnectionFactory
 
-#: Seconds for a client that was refused in mid-sentence to read why, and for one that said its last to be answered.
+#: Seconds for a rejected client to read the error, and to answer a client that has closed its sending half.
 LINGER_SECONDS = 2.0
 #: Lines of a request beyond its fields: chunks, two lines each, and trailers. Each chunk costs 1.5 µs, however small.
 BODY_LINES = 512
-#: What the objects made of a line (a header field, a chunk) take beside its bytes.
+#: Bytes of Python objects for each line (a header field, a chunk), in addition to its content.
 LINE_COST = 256
 
-#: Bytes of a body beyond its content: sizes of chunks, trailers.
+#: Bytes of a body in addition to its content: chunk sizes, trailers.
 FRAMING = 16384
 
 END = b"\r\n\r\n"
 
 
 class BoundedHandler(PooledHandler):
-    """aiohttp's connection within the limits of a `Door`."""
+    """aiohttp's connection, within the limits of its `ConnectionFactory`."""
 
     __slots__ = ("_awake", "_ended", "_length", "_lines", "_malformed", "_size", "_timer")
 
-    def __init__(self, door: "Door", pool: Pool, **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
-        super().__init__(door, pool, **options)
-        #: Lines and bytes that have come since the last answer.
+    def __init__(self, factory: "ConnectionFactory", pool: Pool, **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
+        super().__init__(factory, pool, **options)
+        #: Lines and bytes received since the last response.
         self._lines = 0
         self._size = 0
-        #: Bytes of the last request's body; `None` if it comes in chunks.
+        #: Content-Length of the last request; `None` if its body is chunked.
         self._length: int | None = None
-        #: Whether aiohttp's task runs.
+        #: Whether aiohttp's task is running.
         self._awake = False
         self._ended = False
         self._malformed = False
@@ -55,8 +54,8 @@ class BoundedHandler(PooledHandler):
         self._stop_timer()
 
     def receive(self, data: bytes) -> None:
-        """Pass complete heads, and bodies, on to aiohttp; keep the rest within the limits."""
-        if not data:  # aiohttp goes on with what it has
+        """Forward complete heads and bodies to aiohttp; buffer the rest within the limits."""
+        if not data:  # aiohttp continues with its buffered input
             self._feed(data)
         while data and not (self._close or self._force_close):
             data = self._take(data)
@@ -73,7 +72,7 @@ class BoundedHandler(PooledHandler):
             return b""
         data = data.lstrip(b"\r\n")  # RFC 9112 section 2.2
         end = data.find(END) + len(END)
-        if end > self._door.limits.head:
+        if end > self._factory.limits.head:
             self._refuse_head()
             return b""
         if end >= len(END):
@@ -102,7 +101,7 @@ class BoundedHandler(PooledHandler):
         """Keep a head that is not complete, or what must wait for an answer."""
         added = len(data) - len(self._begun)
         self._begun = data
-        too_large = len(data) > self._door.limits.head
+        too_large = len(data) > self._factory.limits.head
         if self._is_answering:
             if too_large:
                 self._pause_transport_reading()
@@ -111,7 +110,7 @@ class BoundedHandler(PooledHandler):
             return
         elif not self._timer and data:
             self._since = self._loop.time()
-            self._timer = self._loop.call_later(self._door.limits.head_timeout, self._head_overdue)
+            self._timer = self._loop.call_later(self._factory.limits.head_timeout, self._head_overdue)
         self._charge(added)
 
     def _postpone(self, data: bytes) -> None:
@@ -120,7 +119,7 @@ class BoundedHandler(PooledHandler):
             self._begun = data
             self._since = self._loop.time()
             self._charge(len(data))
-            if len(data) > self._door.limits.head:
+            if len(data) > self._factory.limits.head:
                 self._pause_transport_reading()
             self._loop.call_soon(self._proceed)
 
@@ -153,7 +152,7 @@ class BoundedHandler(PooledHandler):
 
     def _is_within(self, data: bytes) -> bool:
         """Account for `data`, and whether the limits permit more."""
-        limits = self._door.limits
+        limits = self._factory.limits
         lines = data.count(b"\n")
         self._lines += lines
         self._size += len(data)
@@ -173,7 +172,7 @@ class BoundedHandler(PooledHandler):
 
     def _refuse_body(self) -> None:
         """Read nothing more, so that the client sees its answer; a handler that waits for the body is told."""
-        if self._payload.total_bytes <= self._door.limits.body:  # else it knows by itself that this is too much
+        if self._payload.total_bytes <= self._factory.limits.body:  # else it knows by itself that this is too much
             self.break_off_body()
         self.close()
 
@@ -186,7 +185,7 @@ class BoundedHandler(PooledHandler):
     def _refuse_malformed(self) -> None:
         if not self._malformed:
             self._malformed = True
-            self._door.observe(Refused(reason="malformed"))
+            self._factory.observe(Refused(reason="malformed"))
 
     def _stop_timer(self) -> None:
         if self._timer:
@@ -194,7 +193,7 @@ class BoundedHandler(PooledHandler):
             self._timer = None
 
     def _head_overdue(self) -> None:
-        self._door.observe(Refused(reason="slow_head"))
+        self._factory.observe(Refused(reason="slow_head"))
         self.force_close()
 
     async def finish_response(
@@ -223,7 +222,7 @@ class BoundedHandler(PooledHandler):
         self._charge(-min(self.owed, len(data)))
         if data:
             self.receive(data)
-        if len(self._begun) <= self._door.limits.head:
+        if len(self._begun) <= self._factory.limits.head:
             self._resume()
         if self._ended and not self._is_answering and END not in self._begun:
             self.force_close()

@@ -1,7 +1,7 @@
-"""One connection: aiohttp's low-level server with limits, and silent about what strangers send.
+"""One server connection: aiohttp's low-level server with limits, which never logs or echoes client input.
 
-An `Application` cannot take another protocol class, and the protocol is where limits live and where a cached response
-is written. tests/test_listener.py names what is used here that aiohttp does not document.
+`web.Application` does not accept a custom protocol class, and the protocol enforces the limits and writes cached
+responses. tests/test_listener.py lists the undocumented parts of aiohttp that are used here.
 """
 
 import asyncio
@@ -23,24 +23,24 @@ from broker.http_server.bounded import END, LINGER_SECONDS, BoundedHandler
 from broker.http_server.caching_handler import FindResponse
 from broker.http_server.pool import ByteBudget, Pool
 
-#: Bytes of a body that wait for a handler; twice as many stop the reading.
+#: Buffered body bytes for a handler; reading pauses at twice as many.
 READ_AHEAD = 16384
 
 MALFORMED = "The request is not well-formed HTTP/1.1, or its head is too large (api.limits in the configuration)."
 
-#: Header fields of every answer that does not set them itself.
+#: Default header fields of every response.
 COMMON_FIELDS: Mapping[str, str] = MappingProxyType({"Cache-Control": "no-store", "Server": "token-broker"})
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Connection(BoundedHandler):
-    """One client. What it sends is neither logged nor echoed, however broken it is."""
+    """The protocol of one client connection. Client input is neither logged nor echoed."""
 
     __slots__ = ()
 
     def data_received(self, data: bytes) -> None:
-        """Answer the same head again at once, or look at what the client sends."""
+        """Serve a repeated request head from the cache, or process the data."""
         if data != self._head or self._begun or not self.answer_from_cache(data):
             self.receive(data)
 
@@ -49,14 +49,14 @@ class Connection(BoundedHandler):
         self._ended = True
         self.break_off_body()
         self._stop_timer()
-        # It may as well have gone for good: who waits for a token is not waited for long.
+        # The client may be gone altogether, so a request that waits for a token gets little time.
         self._timer = self._loop.call_later(LINGER_SECONDS, self.force_close)
         return self._is_answering or END in self._begun
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer with the headers that every one of ours has."""
+        """Send a response with the common header fields."""
         for name, value in COMMON_FIELDS.items():
             resp.headers.setdefault(name, value)
         resp, reset = await super().finish_response(request, resp, start_time)
@@ -65,10 +65,10 @@ class Connection(BoundedHandler):
         return resp, reset
 
     async def _linger(self) -> None:
-        """Closing on bytes not yet read resets the connection, and the client would never see our answer."""
-        self.close()  # what still comes is read and dropped
+        """Drain input before closing: closing with unread bytes resets the connection and loses the response."""
+        self.close()  # further input is read and dropped
         self._answered = self._request_count
-        if self.transport:  # pragma: no branch - or we are cancelled already
+        if self.transport:  # pragma: no branch - the task is cancelled otherwise
             self.transport.write_eof()
         await asyncio.sleep(LINGER_SECONDS)  # cancelled when the client hangs up
 
@@ -79,33 +79,33 @@ class Connection(BoundedHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it quotes the request
     ) -> web.StreamResponse:
-        """The answer to what is not HTTP, and to a bug of ours; aiohttp's would quote the one and log both."""
-        resp = self._explain(exc or TimeoutError())  # which aiohttp keeps to itself
-        if request.writer.output_size:  # half an answer is out
+        """Build the response to malformed input or a defect; aiohttp's own would quote input and log both."""
+        resp = self._explain(exc or TimeoutError())  # aiohttp does not pass its timeout on
+        if request.writer.output_size:  # part of a response is already sent
             raise ConnectionResetError
         resp.force_close()
         return resp
 
     def log_exception(self, *args: Any, **kw: Any) -> None:  # noqa: ANN401, ARG002 - aiohttp's signature
-        """What aiohttp would log with a traceback before it hangs up."""
+        """Report an error that aiohttp would log with a traceback before closing."""
         self._explain(kw["exc_info"])
 
     def _explain(self, exc: BaseException) -> web.Response:
         if isinstance(exc, HttpProcessingError | web.RequestPayloadError):
             self._refuse_malformed()
             return problem(400, "invalid_request", MALFORMED)
-        self._door.observe(Crashed(where=place_of(exc), error=type(exc).__name__))
+        self._factory.observe(Crashed(where=place_of(exc), error=type(exc).__name__))
         return problem(500, "server_error", "The broker has a bug; its log names the place.")
 
 
 def problem(status: int, error: str, description: str) -> web.Response:
-    """An error as JSON, in the form of RFC 6749 section 5.2."""
+    """Build a JSON error response (RFC 6749 section 5.2)."""
     body = json.dumps({"error": error, "error_description": description}).encode()
     return web.Response(status=status, body=body, content_type="application/json")
 
 
-class Door(web.Server):
-    """Makes the connections of one listener."""
+class ConnectionFactory(web.Server):
+    """Create the connections of one listener."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Door(web.Server):
         super().__init__(
             self._serve,
             request_factory=self._request,
-            handler_cancellation=True,  # nobody waits for a client that has gone
+            handler_cancellation=True,  # a client's disconnect cancels its request
         )
         self._handler = handler
         self.observe = observe
@@ -129,9 +129,9 @@ class Door(web.Server):
             "loop": self._loop,
             "find_response": find_response,
             "access_log": None,
-            "auto_decompress": False,  # or a few bytes could become many
+            "auto_decompress": False,  # a small compressed body could expand without limit
             "keepalive_timeout": float(limits.idle_timeout),
-            "tcp_keepalive": False,  # the idle timeout ends a dead connection long before
+            "tcp_keepalive": False,  # the idle timeout closes a dead connection much earlier
             "lingering_time": LINGER_SECONDS,
             "max_line_size": limits.line,
             "max_field_size": limits.field,
@@ -139,15 +139,15 @@ class Door(web.Server):
             "read_bufsize": READ_AHEAD,
         }
 
-    def entrance(self, pool: Pool) -> Callable[[], Connection]:
-        """Makes a protocol for each connection accepted on the address of `pool`."""
+    def protocol_factory(self, pool: Pool) -> Callable[[], Connection]:
+        """Return the factory of protocols for connections accepted on the address of `pool`."""
         self._pools.append(pool)
         return partial(Connection, self, pool, **self._options)
 
     def _request(self, message: Any, *more: Any) -> web.BaseRequest:  # noqa: ANN401 - aiohttp's, passed through
-        """A request whose URL is only looked at when it is a path: aiohttp dies of some others (`GET http://xn--`).
+        """Create a request, parsing its target only if it is a path: aiohttp crashes on others (`GET http://xn--`).
 
-        What was sent stays readable as `raw_path`, for the handler to refuse.
+        The target as sent stays available as `raw_path`, so that the handler can reject it.
         """
         path = message.path or ""
         if not path.startswith("/"):
@@ -155,6 +155,6 @@ class Door(web.Server):
         return self._make_request(message, *more)
 
     def _serve(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
-        if request.version not in (HttpVersion11, HttpVersion10):  # the parser takes 0.9 and 2.0 for well-formed
+        if request.version not in (HttpVersion11, HttpVersion10):  # the parser also accepts 0.9 and 2.0
             raise BadHttpMessage(MALFORMED)
         return self._handler(request)

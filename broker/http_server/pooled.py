@@ -1,6 +1,6 @@
-"""The place of a connection among others: its eviction, its time and memory, and answers that nobody reads.
+"""A connection as a member of a pool: eviction, time and memory limits, and clients that do not read.
 
-tests/test_listener.py names what is used here that aiohttp does not document.
+tests/test_listener.py lists the undocumented parts of aiohttp that are used here.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from broker.http_server.peer import source_of
 from broker.http_server.pool import Pool, Standing
 
 if TYPE_CHECKING:
-    from broker.http_server.connection import Door
+    from broker.http_server.connection import ConnectionFactory
 
-#: Bytes of answers above which nothing more is read from a client that does not read them.
+#: Unsent response bytes at which reading from the client pauses.
 UNREAD = 4096
-#: Bytes that asyncio reads from a connection before it turns to the next.
+#: Bytes that asyncio reads from a connection in one turn of the loop.
 MOST_PER_READ = 16384
 
 
@@ -28,36 +28,36 @@ class PooledHandler(CachingHandler):
     """aiohttp's connection with a place in a `Pool`."""
 
     __slots__ = (
-        *("_answered", "_begun", "_door", "_payload", "_pool", "_sending", "_since", "_unsent"),
+        *("_answered", "_begun", "_factory", "_payload", "_pool", "_sending", "_since", "_unsent"),
         *("made", "owed", "source"),
     )
 
-    def __init__(self, door: "Door", pool: Pool, **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
-        super().__init__(door, **options)
-        self._door = door
+    def __init__(self, factory: "ConnectionFactory", pool: Pool, **options: Any) -> None:  # noqa: ANN401 - aiohttp's, passed through
+        super().__init__(factory, **options)
+        self._factory = factory
         self._pool = pool
         self.source: Hashable = None
         self.made = 0.0
         self.owed = 0
-        #: Requests that were answered; aiohttp counts those that came in `_request_count`.
+        #: Requests answered; aiohttp counts requests received in `_request_count`.
         self._answered = 0
-        #: A head that is not complete, or what came after a request that is not answered.
+        #: An incomplete request head, or bytes received after a request that is still in flight.
         self._begun = b""
         #: The body of the last request.
         self._payload: StreamReader = EMPTY_PAYLOAD
-        #: When the client began what it has not finished: a request, or reading an answer.
+        #: Loop time at which the client began an unfinished request, or reading a response.
         self._since = 0.0
         self._unsent = 0
         self._sending: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a place in the pool, or hang up at once: without a task, before anything is read."""
+        """Join the pool, or abort the connection before any task is created or byte read."""
         real = cast("asyncio.Transport", transport)
         self.made = self._loop.time()
         self.source = source_of(real) if self._pool.by_source else None
         if not self._pool.admit(self, self._loop):
             real.abort()
-            self._door.observe(Refused(reason="connection_limit"))
+            self._factory.observe(Refused(reason="connection_limit"))
             return
         real.set_write_buffer_limits(high=UNREAD)
         if hasattr(real, "max_size"):
@@ -65,8 +65,10 @@ class PooledHandler(CachingHandler):
             # uvloop has one buffer for all.
             real.max_size = MOST_PER_READ
         BaseProtocol.connection_made(self, real)
-        self._door.connection_made(self, real)
-        self._next_keepalive_close_time = self.made + min(self._door.limits.first_byte_timeout, self.keepalive_timeout)
+        self._factory.connection_made(self, real)
+        self._next_keepalive_close_time = self.made + min(
+            self._factory.limits.first_byte_timeout, self.keepalive_timeout
+        )
         self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -101,7 +103,7 @@ class PooledHandler(CachingHandler):
 
     def evict(self) -> None:
         """Close the connection at once."""
-        self._door.observe(Refused(reason="evicted"))
+        self._factory.observe(Refused(reason="evicted"))
         self._leave()
         if self.transport:  # pragma: no branch - or it is closed already
             self.transport.abort()
@@ -130,7 +132,7 @@ class PooledHandler(CachingHandler):
         self._pause_transport_reading()
         if self.transport:  # pragma: no branch
             self._unsent = self.transport.get_write_buffer_size()
-            self._sending = self._loop.call_later(self._door.limits.send_timeout, self._check_reader, self._unsent)
+            self._sending = self._loop.call_later(self._factory.limits.send_timeout, self._check_reader, self._unsent)
             self._charge(self._unsent)
 
     def resume_writing(self) -> None:
@@ -150,7 +152,7 @@ class PooledHandler(CachingHandler):
         """Hang up on a client that has taken nothing since `left` bytes were unsent."""
         unsent = self.transport.get_write_buffer_size() if self.transport else left
         if unsent < left:
-            self._sending = self._loop.call_later(self._door.limits.send_timeout, self._check_reader, unsent)
+            self._sending = self._loop.call_later(self._factory.limits.send_timeout, self._check_reader, unsent)
         else:
             self.evict()
 
@@ -158,8 +160,8 @@ class PooledHandler(CachingHandler):
 
     def _charge(self, amount: int) -> None:
         self.owed += amount
-        self._door.budget.charge(amount)
+        self._factory.budget.charge(amount)
 
     def _release(self) -> None:
-        self._door.budget.charge(-self.owed)
+        self._factory.budget.charge(-self.owed)
         self.owed = 0

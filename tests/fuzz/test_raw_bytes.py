@@ -51,10 +51,10 @@ class Target:
         async with wire(self.address) as one:
             answer = await one.ask(get(f"/v1/tokens/{OPEN}", "Metadata: true", "Connection: close"))
             assert (answer.status, answer.json["access_token"]) == (200, TOKENS[OPEN])
-        door = self.listener._door
-        assert door is not None
+        factory = self.listener._factory
+        assert factory is not None
         async with asyncio.timeout(PATIENCE):
-            while door._connections or len(asyncio.all_tasks()) > 1:
+            while factory._connections or len(asyncio.all_tasks()) > 1:
                 await asyncio.sleep(0.01)
         assert not [event for event in self.desk.told if isinstance(event, Crashed)]
         assert {event.reason for event in self.desk.told if isinstance(event, Refused)} <= set(REFUSALS)
