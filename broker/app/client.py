@@ -1,4 +1,4 @@
-"""One client of the configuration, with all that its token requests need."""
+"""One configured client with the parts that its token requests need."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,10 @@ from broker.providers import PRESETS
 
 
 class Client(Struct, frozen=True, kw_only=True):
-    """Made by `made`. Its keys are read by `keys.load()`, its connections end with `transport.close()`."""
+    """The parts of one client, built by `build_client`.
+
+    `keys.load()` reads its keys; `transport.close()` closes its connections.
+    """
 
     settings: ClientSettings
     keys: KeyFiles
@@ -24,7 +27,7 @@ class Client(Struct, frozen=True, kw_only=True):
     grant: Grant
 
 
-def made(
+def build_client(
     name: str,
     settings: ClientSettings,
     *,
@@ -34,9 +37,10 @@ def made(
     observe: Observer,
     transport: Transport | None = None,
 ) -> Client:
-    """The client `name`. `gate` bounds the requests under way to its server; `now` is the boot-time clock.
+    """Build the client `name`.
 
-    `transport` is by default one that does as its `http` settings say.
+    `gate` bounds the concurrent requests to its server. `now` is the boot-time clock, `wall` the wall clock.
+    `transport` defaults to a `Transport` with the client's `http` settings.
     """
     transport = transport or Transport(settings.http, now=now, observe=observe)
     keys = KeyFiles(

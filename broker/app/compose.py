@@ -15,8 +15,7 @@ from broker.admin import status
 from broker.admin.health import Health
 from broker.admin.server import Admin
 from broker.admin.status.history import History
-from broker.app import client
-from broker.app.client import Client
+from broker.app.client import Client, build_client
 from broker.app.clock import boot_clock
 from broker.app.fan_out import FanOut
 from broker.app.supervision import keep_running
@@ -156,7 +155,7 @@ class Broker:
 
     def _client(self, name: str, settings: ClientSettings) -> Client:
         server = urlsplit(settings.token_endpoint or settings.issuer or "").netloc
-        return client.made(
+        return build_client(
             name,
             settings,
             gate=self._gates.setdefault(server, asyncio.Semaphore(MAX_REQUESTS_PER_SERVER)),

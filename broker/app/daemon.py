@@ -21,7 +21,7 @@ MOST_FILES = 16384
 
 
 def harden() -> None:
-    """No core dump and no debugger of the same user may show the key (Linux; elsewhere it is for development)."""
+    """Disable core dumps and debugging by the same user, which would expose keys (Linux only)."""
     if sys.platform != "linux":
         return
     import resource  # noqa: PLC0415 - not on every platform
@@ -32,7 +32,7 @@ def harden() -> None:
 
 
 def raise_file_limit() -> None:
-    """Allow as many open files as the system lets us, so that connections do not use up what requests need."""
+    """Raise the soft limit of open files, so that connections leave descriptors for upstream requests."""
     try:
         import resource  # noqa: PLC0415 - not on every platform
     except ImportError:  # pragma: no cover - Windows
@@ -44,7 +44,7 @@ def raise_file_limit() -> None:
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The loop of uvloop where it is installed, else asyncio's own."""
+    """Return uvloop's loop factory if uvloop is installed; `None` selects asyncio's default."""
     try:
         from uvloop import new_event_loop  # noqa: PLC0415 - an extra
     except ImportError:
@@ -53,10 +53,10 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 class Signals:
-    """What the outside asks of the process: names of stop signals in the order they came, and reloads."""
+    """Signal handling: a queue of stop signals, and reloads."""
 
     def __init__(self) -> None:
-        #: What a reload does, once there is something to reload.
+        #: Called for each reload signal; `None` until start-up is complete.
         self.on_reload: Callable[[], Awaitable[None]] | None = None
         self._reloads: set[asyncio.Future[None]] = set()
         self._stops: asyncio.Queue[str] = asyncio.Queue()
@@ -65,7 +65,7 @@ class Signals:
         self._on(RELOAD, self._begin_reload)
 
     async def stop(self) -> str:
-        """The next signal that asks to stop."""
+        """Wait for the next stop signal and return its name."""
         return await self._stops.get()
 
     def _on(self, name: str, react: Callable[[], None]) -> None:
@@ -88,9 +88,9 @@ class Signals:
 
 
 async def serve(broker: AbstractAsyncContextManager[Broker], log: Observer, *, drain: float) -> int:
-    """Run until a signal asks to stop (0), or until a defect at start or the end of a loop (1). Raises ConfigError.
+    """Run until a stop signal, and return exit code 0; return 1 after a crash. Raises ConfigError.
 
-    `drain` is how many seconds serving goes on after the signal; a second signal ends that.
+    `drain` is the time in seconds to keep serving after the signal; a second signal ends it early.
     """
     signals = Signals()
     try:
@@ -107,7 +107,7 @@ async def serve(broker: AbstractAsyncContextManager[Broker], log: Observer, *, d
             crashed.cancel()
     except ConfigError:
         raise
-    except Exception as error:  # noqa: BLE001 - in our own form: by type and place
+    except Exception as error:  # noqa: BLE001 - logged by type and place only
         log(defect_of(error))
         return 1
     return 0 if stopped else 1

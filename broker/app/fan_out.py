@@ -1,4 +1,4 @@
-"""What happens is told to whoever watches."""
+"""Delivery of events to all observers."""
 
 from collections.abc import Iterable
 
@@ -6,27 +6,29 @@ from broker.core.events import Crashed, Event, Observer
 
 
 class FanOut:
-    """Tells every observer, in their order. One that raises has a bug; it costs neither a token nor the others' turn.
+    """Notify every observer, in order. An exception in one affects neither tokens nor the other observers.
 
-    An observer may have an attribute `ignores`, a set of kinds of events: those it is not told. Every request has two
-    events, and being told in vain costs each of them more than a rule of the guard does.
+    An observer may have an attribute `ignores`, a set of event classes that it does not receive. Every request emits
+    two events, and delivering one that is ignored would cost more than a rule of the guard.
     """
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = tuple(observers)
-        #: Who is told an event of each kind; filled when the first of a kind comes.
-        self._told: dict[type[Event], tuple[Observer, ...]] = {}
+        #: Observers of each event class, filled at the first event of a class.
+        self._observers_of: dict[type[Event], tuple[Observer, ...]] = {}
 
     def __call__(self, event: Event) -> None:
-        """Tell `event`; the failures of observers are told to the others, those of that telling to nobody."""
+        """Notify observers of `event`. Report an observer's failure to all; drop failures while reporting."""
         kind = type(event)
-        told = self._told.get(kind)
-        if told is None:
-            told = self._told[kind] = tuple(one for one in self._observers if kind not in getattr(one, "ignores", ()))
-        for observer in told:
+        observers = self._observers_of.get(kind)
+        if observers is None:
+            observers = self._observers_of[kind] = tuple(
+                one for one in self._observers if kind not in getattr(one, "ignores", ())
+            )
+        for observer in observers:
             try:
                 observer(event)
-            except Exception as error:  # noqa: BLE001 - whatever an observer raises
+            except Exception as error:  # noqa: BLE001 - an observer's failure is contained
                 if kind is not Crashed:
                     where = type(observer).__name__
                     self(Crashed(where=f"observer {where}", error=type(error).__name__))

@@ -1,4 +1,4 @@
-"""Loops that never end: an unexpected exception costs one turn of one loop, never the process."""
+"""Supervision of endless loops: an unexpected exception restarts one loop and never ends the process."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -7,13 +7,13 @@ from typing import Any, NoReturn
 from broker.core.defects import contained, defect_of
 from broker.core.events import Observer
 
-#: Seconds until a loop that a defect has ended runs again, doubled each time; a run this long starts over.
+#: Seconds until a failed loop restarts, doubled each time; a run of `LONGEST_PAUSE` resets the pause.
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 
 
 async def keep_running(loop: Callable[[], Coroutine[Any, Any, NoReturn]], observe: Observer) -> NoReturn:
-    """Run `loop`, which never returns, and run it again after a pause whenever a defect has ended it."""
+    """Run `loop`, and restart it after a pause whenever it ends with an unexpected exception."""
     clock = asyncio.get_running_loop().time
     pause = FIRST_PAUSE
     while True:
@@ -25,7 +25,7 @@ async def keep_running(loop: Callable[[], Coroutine[Any, Any, NoReturn]], observ
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            observe(defect_of(error))  # a library's own, which is not for us
+            observe(defect_of(error))  # raised by a library: this task is not being cancelled
         if clock() - began >= LONGEST_PAUSE:
             pause = FIRST_PAUSE
         await asyncio.sleep(pause)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from joserfc import jwt
 from joserfc.jwk import ECKey
 
-from broker.app import client
+from broker.app.client import build_client
 from broker.core.durations import Duration
 from broker.core.events import Event
 from broker.core.settings import Assertion, ClientSettings, Http, KeySettings, TokenSettings
@@ -41,7 +41,7 @@ class Stage:
         self.client = ClientSettings(**defaults | settings)
         self.step = 0.0
         self.events: list[Event] = []
-        made = client.made(
+        made = build_client(
             "c",
             self.client,
             gate=asyncio.Semaphore(8),

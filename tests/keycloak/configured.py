@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import yaml
 
-from broker.app import client
+from broker.app.client import build_client
 from broker.config import resolve
 from broker.core.errors import RefusalError
 from broker.core.events import Event
@@ -70,7 +70,7 @@ async def a_grant(file: Path, *, step: float = 0.0) -> AsyncIterator[Asker]:
     """The grant of the client in `file`, whose clock on the wall is `step` seconds off."""
     settings = resolve.load(str(file), {})
     events: list[Event] = []
-    made = client.made(
+    made = build_client(
         "keycloak",
         settings.clients["keycloak"],
         gate=asyncio.Semaphore(8),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from yarl import URL
 
-from broker.app import client as parts
+from broker.app.client import build_client
 from broker.cli.check.connection import clock_step, connection_step
 from broker.cli.check.evidence import problem_of, slash_apart
 from broker.cli.check.files import Files
@@ -46,7 +46,7 @@ class Chain:
         self.tell = tell
         self._events: list[Event] = []
         self._heard = Heard(settings.http, now=now, observe=self._events.append)
-        self._parts = parts.made(
+        self._parts = build_client(
             name,
             settings,
             gate=asyncio.Semaphore(1),
