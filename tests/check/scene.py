@@ -46,7 +46,7 @@ class Report:
         said: list[str] = []
         printer = Printer(said.append, self.clients, paint=paint)
         for step in self.steps:
-            printer.tell(step)
+            printer.emit(step)
         printer.end(self.steps, offline=self.offline)
         return said
 
@@ -92,7 +92,7 @@ async def report(
         offline=offline,
         now=boot_clock(),
         wall=time.time,
-        tell=steps.append,
+        emit=steps.append,
     )
     return Report(steps, clients, offline)
 

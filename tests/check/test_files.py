@@ -15,7 +15,7 @@ from joserfc.jwk import RSAKey
 from msgspec.structs import replace
 
 from broker.cli.check.files import Files
-from broker.cli.check.heard import shown
+from broker.cli.check.recording_transport import shown
 from broker.cli.check.times import is_epoch, moment
 from broker.core.settings import Assertion, Http, KeySettings
 from broker.keys.watch import KeyFiles

@@ -1,8 +1,8 @@
 """`token-broker check`: a dry run of the whole chain, for the person who sets it up.
 
-`main` runs the command; `run` goes through the clients side by side, `chain` through the steps of one, with the parts
-that the daemon has: `files` looks at keys and other files, `heard` records requests and answers, `peer` who presented
-which certificate. `evidence` turns a failure into what a person should read. The result is a `report`; `text` and
+`main` runs the command, `run` checks the clients concurrently, and `chain` runs the steps of one client with the same
+parts as the daemon: `files` checks keys and other files, `recording_transport` records requests and responses, `peer`
+reads certificates. `evidence` turns a failure into an explanation for a person. The result is a `report`; `text` and
 `as_json` show it.
 """
 

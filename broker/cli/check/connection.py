@@ -64,7 +64,7 @@ async def connection_step(name: str, settings: ClientSettings, url: str, error: 
 
 
 def clock_step(name: str, settings: ClientSettings, offset: float | None) -> Step:
-    """`offset` is the server's clock minus ours, in seconds; `None` when no answer could tell."""
+    """Build the clock step. `offset` is the server's clock minus ours in seconds; `None` if unknown."""
     if offset is None:
         return Step(name="clock", status="skipped", detail="no answer had a Date to be believed", client=name)
     apart = abs(offset) >= NOISE

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
-from broker.cli.check.heard import Exchange
 from broker.cli.check.peer import Peer
+from broker.cli.check.recording_transport import Exchange
 from broker.cli.check.report import Problem
 from broker.cli.check.times import day, is_epoch, length, moment
 from broker.core.diagnosis import Diagnosis, Reason

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from broker.cli.check.evidence import plain, problem_of
-from broker.cli.check.heard import shown
+from broker.cli.check.recording_transport import shown
 from broker.cli.check.report import ANY, Name, Problem, Step
 from broker.cli.check.times import day, is_epoch, length
 from broker.core.errors import BrokerError, KeyFileError, SecretFileError

@@ -56,10 +56,10 @@ async def _checked(configuration: Configuration, *, offline: bool, as_json: bool
     steps: list[Step] = []
     printer = None if as_json else _printer(settings)
 
-    def tell(step: Step) -> None:
+    def emit(step: Step) -> None:
         steps.append(step)
         if printer:
-            printer.tell(step)
+            printer.emit(step)
 
     source = file.path if file else None
     try:
@@ -71,12 +71,12 @@ async def _checked(configuration: Configuration, *, offline: bool, as_json: bool
             offline=offline,
             now=boot_clock(),
             wall=time.time,
-            tell=tell,
+            emit=emit,
         )
     except ConfigError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is; when nobody reads any more, telling raises that again
-        tell(defect(error))
+    except Exception as error:  # noqa: BLE001 - reported; on a closed pipe, `emit` raises again
+        emit(defect(error))
     if printer:
         printer.end(steps, offline=offline)
     else:

@@ -1,4 +1,4 @@
-"""All clients side by side; their steps in the order of the configuration."""
+"""Check all clients concurrently; emit their steps in the order of the configuration."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -17,28 +17,28 @@ async def check(
     offline: bool,
     now: Callable[[], float],
     wall: Callable[[], float],
-    tell: Callable[[Step], None],
+    emit: Callable[[Step], None],
 ) -> None:
-    """Tell every step as soon as those before it were told.
+    """Emit every step in order, as soon as it is complete.
 
-    `source` is the file that the settings are from, `warnings` are about what is permitted and unwise in it. Tokens
-    that are granted are thrown away. Ends by itself: each request has a timeout.
+    `source` is the file that the settings are from, `warnings` name its permitted but unwise values.
+    Granted tokens are discarded. The duration is bounded: each request has a timeout.
     """
-    tell(_configuration(settings, source))
+    emit(_configuration(settings, source))
     for warning in warnings:
-        tell(Step(name="configuration", status="warning", detail=warning))
+        emit(Step(name="configuration", status="warning", detail=warning))
     queues: dict[str, asyncio.Queue[Step | None]] = {name: asyncio.Queue() for name in settings.clients}
     tasks = []
     for name, queue in queues.items():
         tokens = {token: each for token, each in settings.tokens.items() if each.client == name}
-        chain = _chain(name, settings.clients[name], tokens, offline=offline, now=now, wall=wall, tell=queue.put_nowait)
+        chain = _chain(name, settings.clients[name], tokens, offline=offline, now=now, wall=wall, emit=queue.put_nowait)
         tasks.append(asyncio.ensure_future(chain))
         tasks[-1].add_done_callback(partial(_ended, queue))
-    # Not a TaskGroup: what `tell` raises, when nobody reads any more, should leave as it is.
+    # Not a TaskGroup, which would wrap an exception that `emit` raises on a closed pipe.
     try:
         for queue in queues.values():
             while (step := await queue.get()) is not None:
-                tell(step)
+                emit(step)
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
@@ -54,13 +54,13 @@ async def _chain(
     offline: bool,
     now: Callable[[], float],
     wall: Callable[[], float],
-    tell: Callable[[Step], None],
+    emit: Callable[[Step], None],
 ) -> None:
-    """One client's; what nobody foresaw is a failed step too."""
+    """Check one client. An unexpected exception becomes a failed step."""
     try:
-        await Chain(name, settings, tokens, now=now, wall=wall, tell=tell).run(offline=offline)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other clients are looked at, and it is told
-        tell(defect(error, name))
+        await Chain(name, settings, tokens, now=now, wall=wall, emit=emit).run(offline=offline)
+    except Exception as error:  # noqa: BLE001 - reported; the other clients are still checked
+        emit(defect(error, name))
 
 
 def _ended(queue: asyncio.Queue[Step | None], _task: asyncio.Task[None]) -> None:

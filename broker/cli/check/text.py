@@ -44,8 +44,8 @@ class Printer:
         self._client: str | None = None
         self._blank = False
 
-    def tell(self, step: Step) -> None:
-        """The lines of one step, and a heading where a client begins."""
+    def emit(self, step: Step) -> None:
+        """Print the lines of one step, after a heading for each new client."""
         if step.client and step.client != self._client:
             self._client = step.client
             self._line("")
@@ -54,7 +54,7 @@ class Printer:
             self._line(line)
 
     def end(self, steps: Sequence[Step], *, offline: bool) -> None:
-        """The last line."""
+        """Print the verdict."""
         self._line("")
         self._line(verdict(steps, offline=offline, paint=self.paint))
 
@@ -85,7 +85,7 @@ def lines(step: Step, *, width: int = 80, paint: Paint = plain) -> Iterator[str]
 
 
 def verdict(steps: Sequence[Step], *, offline: bool, paint: Paint = plain) -> str:
-    """The last line."""
+    """Print the verdict."""
     counts = {status: sum(step.status == status for step in steps) for status in MARKS}
     unwise = _count(counts["warning"], "warning")
     if failed := counts["failed"]:

@@ -1,4 +1,4 @@
-"""An outgoing HTTP client that remembers what it asked and what came back, but no secret of either."""
+"""An outgoing HTTP client that records requests and responses without their secrets."""
 
 import base64
 import binascii
@@ -14,41 +14,44 @@ from broker.http_client.server_json import read_object
 from broker.http_client.transport import NOTHING, Reply, Transport
 from broker.oauth.server_clock import ahead_of
 
-#: Of an assertion: what servers compare, and nothing that makes it one (signature, jti) or that may be secret.
+#: Recorded parts of an assertion: what servers compare, without signature, `jti` or possible secrets.
 HEADERS = ("alg", "kid", "typ", "x5t#S256")
 CLAIMS = ("iss", "sub", "aud", "iat", "exp")
-#: Under what names servers say which request it was, for whoever looks for it in their logs.
+#: Response header fields with the server's request ID, for a search in its logs.
 REQUEST_IDS = ("X-Okta-Request-Id", "x-ms-request-id", "X-Request-Id", "X-Correlation-Id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One request and its answer. `shown` is what the assertion in it said; `ahead` the server's clock minus ours.
-
-    `title` is what a web page calls itself, `location` where a redirect leads, `issuer` what metadata say.
-    """
+    """One request and its response."""
 
     method: str
     url: str
     status: int
+    #: Media type of the response.
     kind: str
+    #: Title of an HTML response.
     title: str
+    #: Target of a redirect.
     location: str
+    #: Issuer in server metadata.
     issuer: str | None
     request_id: str
+    #: Server clock minus ours, in seconds; `None` if unknown.
     ahead: float | None
+    #: Compared header parameters and claims of the assertion.
     shown: Mapping[str, object]
 
 
-class Heard(Transport):
-    """As its base, and `exchanges` has everything that was answered, in order."""
+class RecordingTransport(Transport):
+    """A `Transport` that records every exchange with a response in `exchanges`, in order."""
 
     def __init__(self, http: Http, *, now: Callable[[], float], observe: Observer) -> None:
         super().__init__(http, now=now, observe=observe)
         self.exchanges: list[Exchange] = []
 
     async def get(self, url: str) -> Reply:
-        """As of the base."""
+        """GET `url` and record the exchange."""
         reply = await super().get(url)
         self.exchanges.append(_exchange("GET", url, reply, {}))
         return reply
@@ -56,7 +59,7 @@ class Heard(Transport):
     async def post(
         self, url: str, form: Mapping[str, str] | list[tuple[str, str]], headers: Mapping[str, str] = NOTHING
     ) -> Reply:
-        """As of the base."""
+        """POST `form` and record the exchange, with the assertion in it."""
         reply = await super().post(url, form, headers)
         fields = dict(form)
         assertion = fields.get("client_assertion") or fields.get("assertion") or ""
@@ -65,7 +68,7 @@ class Heard(Transport):
 
 
 def shown(assertion: str) -> dict[str, object]:
-    """The header and the claims of a JWT that are worth comparing; empty for anything else."""
+    """Return the header parameters and claims of a JWT that servers compare; empty for anything else."""
     parts = assertion.split(".")
     if len(parts) != 3:
         return {}
@@ -78,7 +81,7 @@ def shown(assertion: str) -> dict[str, object]:
 def _members(part: str) -> dict[str, Any]:
     try:
         found = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        # What Python reads beyond JSON, and half a surrogate pair, can be shown to nobody.
+        # Reject what JSON output cannot represent: NaN, infinity and lone surrogates.
         json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, binascii.Error, RecursionError):
         return {}
