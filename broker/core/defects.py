@@ -18,5 +18,5 @@ def contained(observe: Observer) -> Iterator[None]:
     """Report an unexpected exception as a defect instead of raising it."""
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - whatever a defect raises
+    except Exception as error:  # noqa: BLE001 - a defect can raise anything
         observe(defect_of(error))

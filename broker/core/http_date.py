@@ -11,10 +11,10 @@ def date_of(headers: Mapping[str, str]) -> float | None:
 
 
 def http_date(text: str) -> float | None:
-    """A date in any of the forms of RFC 9110 section 5.6.7, in epoch seconds; `None` when it is none."""
+    """A date in any of the forms of RFC 9110 section 5.6.7, in epoch seconds; `None` if invalid."""
     try:
         date = parsedate_to_datetime(text)
-        # The forms without a zone mean UTC, not the zone of whoever reads them.
+        # A date without a zone is in UTC, not in local time.
         return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None

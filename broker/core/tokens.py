@@ -16,22 +16,21 @@ LAST_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """One access token as the authorization server granted it (RFC 6749 section 5.1).
-
-    `issued_at` is the moment before the request was sent, in seconds of the broker's boot-time clock, so that a slow
-    answer can only make the token look older than it is. `lifetime` is `expires_in`, at least one second. `proof_key`
-    is the key that a DPoP token is bound to (RFC 9449 section 5). `extra` are further members of the answer. `remarks`
-    are sentences about what is odd in the answer and was accepted all the same.
-    """
+    """One access token as granted by the authorization server (RFC 6749 section 5.1)."""
 
     access_token: str = field(repr=False)
     token_type: Literal["Bearer", "DPoP"]
     scope: str
+    #: Boot-time clock before the request was sent, in seconds: a slow response never extends the lifetime.
     issued_at: float
+    #: `expires_in`, at least one second.
     lifetime: float
     refresh_in: float | None = None
+    #: Key that a DPoP token is bound to (RFC 9449 section 5).
     proof_key: Signer | None = field(default=None, repr=False)
+    #: Additional members of the token response.
     extra: Mapping[str, object] = field(default_factory=dict, repr=False)
+    #: Sentences about oddities in the response that were accepted.
     remarks: tuple[str, ...] = ()
 
     @property
@@ -41,5 +40,5 @@ class Token:
 
     @property
     def usable_until(self) -> float:
-        """From here on it counts as expired everywhere: hand-out, readiness, store."""
+        """Time from which the token counts as expired, a safety margin before `expires_at`."""
         return self.expires_at - min(LAST_SECONDS, LAST_SHARE * self.lifetime)
