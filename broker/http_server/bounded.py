@@ -171,7 +171,7 @@ class BoundedHandler(PooledHandler):
         web.RequestHandler.connection_made(self, cast("asyncio.Transport", self.transport))
 
     def _refuse_body(self) -> None:
-        """Read nothing more, so that the client sees its answer; a handler that waits for the body is told."""
+        """Read nothing more, so that the client sees its answer; a handler that waits for the body gets an error."""
         if self._payload.total_bytes <= self._factory.limits.body:  # else it knows by itself that this is too much
             self.break_off_body()
         self.close()
